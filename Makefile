@@ -1,0 +1,60 @@
+# Two commands do everything on a fresh machine: `make book` and `make test`.
+PYTHON  ?= python3
+VENV    ?= .venv
+PROFILE ?= book#   smoke: seconds a chapter; book: minutes on two cores; full: a GPU
+SEED    ?= 0
+JOBS    ?= 0#      chapters run side by side; 0 means one a core
+PARAMS  ?=#        further papermill parameters, e.g. PARAMS="patients=40 epochs=3"
+PORT    ?= 8000
+PYTEST  ?=#        more for pytest, e.g. PYTEST="-k ledger"
+UVFLAGS ?=#        more for uv, e.g. UVFLAGS=--torch-backend=cpu for CPU-only torch on Linux
+
+B    := $(VENV)/bin
+BOOK := $(B)/python -m lrpbook_lib.publish
+# uv does not read pip's settings; hand it pip's own find-links, where there are any.
+UV   := $(B)/uv pip install -q --python $(B)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS)
+
+.PHONY: help setup book book-smoke test lint bench serve clean set-repo constraints
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ok  ## make .venv with everything the book and the tests need
+
+$(VENV)/.ok: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; install Python 3.11.5 or newer, or name it: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) lrpbook_lib/publish/machine.py
+	@test -x $(B)/python || $(PYTHON) -m venv $(VENV)
+	@$(B)/python -m pip install -q --disable-pip-version-check "uv>=0.5"
+	$(UV) -e ".[book,dev,scale]" -c constraints.txt
+	@touch $@
+
+book: $(VENV)/.ok  ## execute the chapters and render the book
+	@$(BOOK) build --profile "$(strip $(PROFILE))" --seed "$(strip $(SEED))" --jobs "$(strip $(JOBS))" $(PARAMS:%=--param %)
+
+test: $(VENV)/.ok lint  ## lint, unit tests, every chapter in smoke profile, every page in a browser
+	@$(B)/python -m pytest -n auto --dist loadgroup $(PYTEST)
+
+lint: $(VENV)/.ok  ## ruff (notebooks too), mypy, import-linter
+	@$(B)/ruff check .
+	@$(B)/ruff format --check .
+	@$(B)/mypy
+	@$(B)/lint-imports --no-logo
+
+bench: $(VENV)/.ok  ## ratios against plain training and other libraries
+	@$(B)/python -m benchmarks
+
+serve: $(VENV)/.ok  ## serve the built book on this machine and print its address
+	@$(BOOK) serve --port $(PORT)
+
+clean:  ## remove what was built (the virtual environment stays)
+	rm -rf _build
+
+set-repo: $(VENV)/.ok  ## URL=https://github.com/you/yours: rewrite the repository address everywhere
+	@$(BOOK) set-repo "$(URL)"
+
+constraints: $(VENV)/.ok  ## resolve the tested versions anew
+	@{ echo "# Versions this project was tested with (Python 3.11). Refresh: make constraints"; \
+	   $(B)/uv pip compile -q pyproject.toml --all-extras --no-header --no-annotate --upgrade \
+	     $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS) | sed 's/+[a-z0-9]*$$//'; } > constraints.txt

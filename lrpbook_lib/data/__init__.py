@@ -1,0 +1,1 @@
+"""Patients on disk to slices in memory."""

@@ -1,0 +1,1 @@
+"""Scores of a heatmap against a mask, and losses built on them."""

@@ -1,0 +1,1 @@
+"""Layer-wise relevance propagation as a program of differentiable operations."""

@@ -1,0 +1,1 @@
+"""Cases alike: neighbors over hidden layers."""

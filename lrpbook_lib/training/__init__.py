@@ -1,0 +1,1 @@
+"""The trainer and grids of experiments."""
