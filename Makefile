@@ -27,7 +27,7 @@ $(VENV)/.ok: pyproject.toml constraints.txt
 	@$(PYTHON) lrpbook_lib/publish/machine.py
 	@test -x $(B)/python || $(PYTHON) -m venv $(VENV)
 	@$(B)/python -m pip install -q --disable-pip-version-check "uv>=0.5"
-	$(UV) -e ".[book,dev,scale]" -c constraints.txt
+	@$(UV) --compile-bytecode -e ".[book,dev,scale]" -c constraints.txt
 	@touch $@
 
 book: $(VENV)/.ok  ## execute the chapters and render the book
@@ -54,7 +54,7 @@ clean:  ## remove what was built (the virtual environment stays)
 set-repo: $(VENV)/.ok  ## URL=https://github.com/you/yours: rewrite the repository address everywhere
 	@$(BOOK) set-repo "$(URL)"
 
-constraints: $(VENV)/.ok  ## resolve the tested versions anew
-	@{ echo "# Versions this project was tested with (Python 3.11). Refresh: make constraints"; \
-	   $(B)/uv pip compile -q pyproject.toml --all-extras --no-header --no-annotate --upgrade \
-	     $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS) | sed 's/+[a-z0-9]*$$//'; } > constraints.txt
+constraints: $(VENV)/.ok  ## bring the tested versions in line with pyproject.toml (newest: UVFLAGS=--upgrade)
+	@$(B)/uv pip compile -q pyproject.toml --all-extras --no-header --no-annotate \
+	    $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS) -o constraints.txt
+	@sed -i.bak 's/+[a-z0-9]*$$//' constraints.txt && rm constraints.txt.bak

@@ -34,3 +34,24 @@ def show_png(png: bytes, alt: str) -> None:
     """Display PNG bytes with their alternative text."""
     data: dict[str, Any] = {"image/png": png, "text/plain": alt}
     display(data, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def frame_slider(fig: Any, name: str, unit: str = "") -> dict[str, Any]:
+    """A plotly slider over a figure's named frames; it works without a kernel.
+
+    Parameters
+    ----------
+    fig
+        A plotly figure whose frames have names, shown as the slider's stops.
+    name, unit
+        What the slider changes: "echo time: 80 ms".
+    """
+    immediate = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
+    return {
+        "currentvalue": {"prefix": f"{name}: ", "suffix": f" {unit}".rstrip()},
+        "pad": {"t": 40},
+        "steps": [
+            {"method": "animate", "label": each.name, "args": [[each.name], immediate]}
+            for each in fig.frames
+        ],
+    }

@@ -1,0 +1,26 @@
+// Loaded between require.js and the widget manager on pages that hold widgets.
+(function () {
+  const here = document.currentScript.src;
+  const local = (path) => new URL(path, here).href;
+  // Where the widget manager would ask a CDN, it finds these files instead.
+  requirejs.config({
+    paths: {
+      anywidget: local("anywidget"),
+      "@jupyter-widgets/html-manager": local("html-manager/index"),
+      "@jupyter-widgets/html-manager/dist": local("html-manager"),
+    },
+  });
+  // ipywidgets asks MathJax 2 to typeset; give MathJax 3 that door.
+  const hub = {
+    Queue: (job) => window.MathJax.typesetPromise && window.MathJax.typesetPromise([job[2]]),
+  };
+  window.MathJax = window.MathJax || {};
+  window.MathJax.Hub = hub;
+  const startup = window.MathJax.startup || {};
+  window.MathJax.startup = Object.assign(startup, {
+    ready: () => {
+      window.MathJax.startup.defaultReady();
+      window.MathJax.Hub = hub;
+    },
+  });
+})();
