@@ -12,10 +12,15 @@
   });
   // ipywidgets asks MathJax 2 to typeset; give MathJax 3 that door.
   const hub = {
-    Queue: (job) => window.MathJax.typesetPromise && window.MathJax.typesetPromise([job[2]]),
+    Queue: ([, , element]) => {
+      element.classList.add("mathjax_process"); // the page's math is opt-in by class
+      window.MathJax.startup.promise.then(() => window.MathJax.typesetPromise([element]));
+    },
   };
   window.MathJax = window.MathJax || {};
   window.MathJax.Hub = hub;
+  const delimiters = [["$", "$"], ["\\(", "\\)"]]; // as in a notebook
+  window.MathJax.tex = Object.assign({ inlineMath: delimiters }, window.MathJax.tex);
   const startup = window.MathJax.startup || {};
   window.MathJax.startup = Object.assign(startup, {
     ready: () => {

@@ -112,10 +112,28 @@ def _drop_repeated_scripts(
     context["script_files"][:] = kept
 
 
+def _name_lists_honestly(
+    app: Sphinx, page: str, template: str, context: dict, doctree: Any
+) -> None:
+    """Docutils calls a bibliography a list whose children are no list items."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", _add_vendored_scripts)
     app.connect("html-page-context", _drop_repeated_scripts, priority=900)
+    app.connect("html-page-context", _name_lists_honestly)
+    # From a file, a browser refuses the fetches that search makes for its excerpts.
+    app.add_js_file(
+        None,
+        body="if (location.protocol === 'file:') "
+        "DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;",
+        priority=210,
+    )
     app.add_css_file("book.css")
     # The theme's Font Awesome turns a widget's <i> into <svg>; the widget then fails.
     app.add_js_file(
