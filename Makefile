@@ -14,7 +14,7 @@ BOOK := $(B)/python -m lrpbook_lib.publish
 # uv does not read pip's settings; hand it pip's own find-links, where there are any.
 UV   := $(B)/uv pip install -q --python $(B)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS)
 
-.PHONY: help setup book book-smoke test lint bench serve clean set-repo constraints
+.PHONY: help setup book test lint bench serve check-gpu colab links clean set-repo constraints
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,15 @@ bench: $(VENV)/.ok  ## ratios against plain training and other libraries
 
 serve: $(VENV)/.ok  ## serve the built book on this machine and print its address
 	@$(BOOK) serve --port $(PORT)
+
+check-gpu: $(VENV)/.ok  ## fail unless torch sees a CUDA device
+	@$(B)/python -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'no CUDA device')"
+
+colab:  ## run each chapter alone, as Colab would, with PYTHON=...
+	@$(PYTHON) .ci/chapters_alone.py book/*.ipynb
+
+links: $(VENV)/.ok  ## ask every address outside the book whether it still answers
+	@$(BOOK) links --profile "$(strip $(PROFILE))"
 
 clean:  ## remove what was built (the virtual environment stays)
 	rm -rf _build

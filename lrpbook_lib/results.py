@@ -71,14 +71,13 @@ def read_result(name: str) -> dict[str, Any]:
         path = folder / f"{name}.json"
         if path.is_file():
             result = json.loads(path.read_text(encoding="utf-8"))
-            check_stamp(path, result["stamp"])
+            check_stamp(path, result["stamp"], PACKAGE.parent)
             return result["values"]
     raise FileNotFoundError(f"there is no stamped result {name!r} in {FOLDERS[0]}")
 
 
-def check_stamp(path: Path, stamp: Mapping[str, Any]) -> None:
+def check_stamp(path: Path, stamp: Mapping[str, Any], root: Path) -> None:
     """Raise if a file that the result was made with has changed since."""
-    root = PACKAGE.parent
     script = next(iter(stamp["made_with"]))
     if not (root / script).is_file():
         return  # an installed library, without the scripts: nothing to compare

@@ -30,6 +30,7 @@ def build(options: argparse.Namespace) -> None:
 
     from lrpbook_lib.publish.chapters import read_chapters
     from lrpbook_lib.publish.repository import repository
+    from lrpbook_lib.results import StaleResultError, check_stamp
 
     layout = Layout(options.root, options.profile)
     given = {"profile": options.profile, "seed": options.seed, **dict(options.param)}
@@ -37,6 +38,11 @@ def build(options: argparse.Namespace) -> None:
     address = repository(layout)
     if said := [what for chapter in chapters for what in chapter.complaints(address)]:
         raise BookError("\n".join(said))
+    for result in (layout.source / "results").glob("*.json"):
+        try:
+            check_stamp(result, json.loads(result.read_text())["stamp"], layout.root)
+        except StaleResultError as stale:
+            raise BookError(str(stale)) from None
     layout.build.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(layout.build / ".lock", timeout=options.wait)
     try:
@@ -72,6 +78,14 @@ def set_repo(options: argparse.Namespace) -> None:
         print(file.relative_to(options.root))
 
 
+def links(options: argparse.Namespace) -> None:
+    """Ask every address outside the book whether it still answers."""
+    from lrpbook_lib.publish.links import check_links
+
+    count = check_links(Layout(options.root, options.profile))
+    print(f"{count} addresses outside the book answer")
+
+
 def vendor(options: argparse.Namespace) -> None:
     """Fetch the vendored scripts anew."""
     from lrpbook_lib.publish.vendor import fetch
@@ -97,6 +111,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--profile", default="book")
     command.add_argument("--port", type=int, default=8000)
     command.set_defaults(run=serve)
+
+    command = commands.add_parser("links", help="check links out of the book")
+    command.add_argument("--profile", default="book")
+    command.set_defaults(run=links)
 
     command = commands.add_parser("set-repo", help="change the repository address")
     command.add_argument("url")

@@ -1,0 +1,243 @@
+"""What is said in several places is said the same; what is promised exists."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from lrpbook_lib.publish.chapters import read_chapters, toc_files
+from lrpbook_lib.publish.layout import Layout
+from lrpbook_lib.publish.repository import PLACES, repository
+from tests.conftest import ROOT
+
+LAYOUT = Layout(ROOT)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def name_of(requirement):
+    return re.match(r"[\w.-]+", requirement).group().lower().replace("_", "-")
+
+
+def test_requirements_are_what_pyproject_says():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    listed = [line for line in lines if line and not line.startswith("#")]
+    book = PROJECT["optional-dependencies"]["book"]
+    assert listed == sorted(PROJECT["dependencies"] + book)
+
+
+def test_runtime_dependencies_have_lower_bounds_only():
+    for requirement in PROJECT["dependencies"]:
+        assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+", requirement), requirement
+
+
+def test_every_requirement_has_a_tested_version():
+    from packaging.requirements import Requirement
+
+    text = (ROOT / "constraints.txt").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", text, re.M))
+    pins = {name_of(name): version for name, version in pins.items()}
+    extras = PROJECT["optional-dependencies"].values()
+    for line in PROJECT["dependencies"] + [each for extra in extras for each in extra]:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pins[name_of(requirement.name)]), line
+    assert pins["torch"] == "2.13.0"
+    assert "torchvision" not in pins
+
+
+def test_every_notebook_is_in_the_table_of_contents():
+    listed = set(toc_files(LAYOUT))
+    for path in (ROOT / "book").rglob("*"):
+        if path.suffix in {".ipynb", ".md"} and ".ipynb_checkpoints" not in path.parts:
+            name = path.relative_to(ROOT / "book").with_suffix("").as_posix()
+            assert name in listed, f"{path.name} is not in _toc.yml"
+
+
+@pytest.mark.parametrize("chapter", read_chapters(LAYOUT), ids=lambda c: c.name)
+def test_chapters_are_as_chapters_must_be(chapter):
+    assert chapter.complaints(repository(LAYOUT)) == []
+    assert set(chapter.notebook["metadata"]) <= {"kernelspec", "language_info"}
+    headings = re.findall(
+        r"^#+ (.+)$",
+        "\n".join(cell.source for cell in chapter.cells if cell.kind == "markdown"),
+        re.M,
+    )
+    for needed in ("What this does not show", "Summary", "Exercises", "References"):
+        assert needed in headings
+
+
+def test_notebooks_are_stripped():
+    nbstripout = Path(sys.executable).with_name("nbstripout")
+    notebooks = [str(chapter.path) for chapter in read_chapters(LAYOUT)]
+    keys = "metadata.widgets metadata.papermill cell.metadata.papermill"
+    done = subprocess.run(
+        [nbstripout, "--verify", "--keep-id", "--extra-keys", keys, *notebooks],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_repository_address_is_one():
+    address = repository(LAYOUT)
+    assert PROJECT["urls"]["Repository"] == address
+    for place in PLACES:
+        text = (ROOT / place).read_text()
+        assert address in text, f"{place} does not name {address}"
+        others = set(re.findall(r"github\.com/([\w-]+/[\w-]+)", text)) - {
+            address.removeprefix("https://github.com/")
+        }
+        assert others == set(), f"{place} names another repository"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_call_targets_that_exist(path):
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["name"]
+    assert workflow[True], "a workflow needs a trigger"  # YAML reads `on` as true
+    assert workflow["permissions"], "a workflow states what it may do"
+    called = set()
+    for job in workflow["jobs"].values():
+        assert job["runs-on"]
+        assert job["timeout-minutes"] <= 120
+        for step in job["steps"]:
+            assert ("uses" in step) != ("run" in step)
+            if "uses" in step:
+                assert re.fullmatch(r"[\w./-]+@v\d+", step["uses"])
+            script = step.get("run", "")
+            done = subprocess.run(
+                ["bash", "-n"],
+                input=re.sub(r"\$\{\{.*?\}\}", "X", script),
+                text=True,
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            called |= set(re.findall(r"\bmake ([a-z][a-z-]+)", script))
+    assert called, "a workflow works through make"
+    assert called <= TARGETS
+
+
+def test_there_is_a_workflow_for_each_promise():
+    words = {path.stem for path in WORKFLOWS}
+    assert {"tests", "book-gpu", "colab", "links", "install"} <= words
+    gpu = (ROOT / ".github" / "workflows" / "book-gpu.yml").read_text()
+    assert gpu.index("make check-gpu") < gpu.index("make book")
+    assert "PROFILE=full" in gpu
+
+
+def test_make_help_lists_every_target():
+    done = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for target in TARGETS:
+        assert f"make {target} " in done.stdout
+
+
+def test_a_wrong_python_is_refused_in_one_line(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text(
+        f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c 'import sys, runpy;"
+        'sys.version_info = (3, 9, 2); sys.version = "3.9.2 (old)";'
+        'runpy.run_path("lrpbook_lib/publish/machine.py", run_name="__main__")\'\n'
+    )
+    old.chmod(0o755)
+    command = ["make", "setup", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "make: Python 3.9.2 is too old: 3.11.5 or newer is needed" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_missing_python_is_said(tmp_path):
+    command = ["make", "setup", "PYTHON=no-such-python", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "no 'no-such-python' on PATH; install Python 3.11.5" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"which": lambda name: None}, "git is missing"),
+        (
+            {"disk_usage": lambda path: SimpleNamespace(free=10**9)},
+            "1.0 GB of disk free",
+        ),
+    ],
+)
+def test_a_missing_tool_or_disk_is_said(monkeypatch, broken, said):
+    from lrpbook_lib.publish import machine
+
+    for name, stand_in in broken.items():
+        monkeypatch.setattr(machine.shutil, name, stand_in)
+    assert said in machine.complaint()
+
+
+def test_set_repo_rewrites_every_place(tmp_path):
+    from lrpbook_lib.publish.layout import BookError
+    from lrpbook_lib.publish.repository import set_repository
+    from tests.conftest import SmallBook
+
+    book = SmallBook(tmp_path / "checkout")
+    book.chapter("one", "print(1)")
+    for place in PLACES:
+        text = (ROOT / place).read_text()
+        (book.root / place).parent.mkdir(exist_ok=True)
+        (book.root / place).write_text(text)
+    layout = Layout(book.root)
+    old = repository(layout)
+    with pytest.raises(BookError, match="no address like"):
+        set_repository(layout, "ftp://example.org/x")
+    new = "https://github.com/somebody/their-book"
+    set_repository(layout, f"{new}.git")
+    assert repository(layout) == new
+    for place in PLACES:
+        text = (book.root / place).read_text()
+        assert new in text
+        assert old not in text
+    (chapter,) = read_chapters(layout)
+    assert chapter.complaints(new) == []
+    assert set_repository(layout, new) == []
+
+
+def test_vendored_scripts_are_refused_when_altered(tmp_path):
+    from lrpbook_lib.publish import vendor
+    from lrpbook_lib.publish.layout import BookError
+    from tests.conftest import SmallBook
+
+    assets = SmallBook(tmp_path / "checkout").root / "book" / "assets"
+    vendor.unpack(assets, tmp_path / "whole")
+    assert (tmp_path / "whole" / "mathjax" / "tex-svg.js").stat().st_size > 2_000_000
+    manifest = json.loads((assets / "vendor.json").read_text())
+    manifest[0]["files"]["require.js"]["sha256"] = "0" * 64
+    (assets / "vendor.json").write_text(json.dumps(manifest))
+    with pytest.raises(BookError, match=r"require\.js\.xz does not match"):
+        vendor.unpack(assets, tmp_path / "altered")
+
+
+def test_third_parties_are_named():
+    notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
+    for package in json.loads((ROOT / "book/assets/vendor.json").read_text()):
+        assert f"{package['package']} {package['version']}" in notices
+        assert package["license"] in notices
+
+
+def test_references_have_identifiers():
+    text = (ROOT / "book" / "references.bib").read_text()
+    entries = re.split(r"^@", text, flags=re.M)[1:]
+    for entry in entries:
+        assert re.search(r"doi = \{10\.\d{4,}/\S+\}", entry), entry.splitlines()[0]
