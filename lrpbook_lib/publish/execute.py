@@ -141,7 +141,9 @@ def _run_all(
     spawn = multiprocessing.get_context("spawn")
     failures: list[str] = []
     with (
-        concurrent.futures.ProcessPoolExecutor(jobs, mp_context=spawn) as pool,
+        concurrent.futures.ProcessPoolExecutor(
+            jobs, spawn, initializer=_quiet, initargs=(layout.build / "kernels.log",)
+        ) as pool,
         tqdm(
             total=len(tasks), unit="chapter", disable=None, leave=False, file=sys.stderr
         ) as bar,
@@ -175,6 +177,13 @@ def _run_all(
             ) from None
     if failures:
         raise BookError("\n\n".join(failures))
+
+
+def _quiet(log: Path) -> None:
+    """Send what kernels say on their way out to a file, not into the progress."""
+    with log.open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
 
 
 def run_chapter(

@@ -288,3 +288,29 @@ def test_serve_serves_and_says_where(small_book):
         taken = run_book(small_book.root, "serve", "--port", str(server.server_port))
         assert f"port {server.server_port} is taken" in taken.stderr
         server.shutdown()
+
+
+def test_an_interrupted_build_says_so_and_leaves_no_kernel(small_book):
+    import os
+    import signal
+    import subprocess
+    import sys
+
+    small_book.chapter("slow", "open('here', 'w').close()\nimport time\ntime.sleep(99)")
+    command = [sys.executable, "-m", "lrpbook_lib.publish", "--root"]
+    build = subprocess.Popen(
+        [*command, str(small_book.root), "build"],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    begun = small_book.root / "book" / "here"
+    while not begun.exists():
+        assert build.poll() is None
+        time.sleep(0.1)
+    os.killpg(build.pid, signal.SIGINT)  # as Ctrl-C does
+    _, said = build.communicate(timeout=30)
+    assert build.returncode == 130
+    assert said.strip() == "book: interrupted; what was finished is kept"
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True)
+    assert str(small_book.root) not in listed.stdout
