@@ -49,7 +49,7 @@ def frame_slider(fig: Any, name: str, unit: str = "") -> dict[str, Any]:
     immediate = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
     return {
         "currentvalue": {"prefix": f"{name}: ", "suffix": f" {unit}".rstrip()},
-        "pad": {"t": 40},
+        "pad": {"t": 60},
         "steps": [
             {"method": "animate", "label": each.name, "args": [[each.name], immediate]}
             for each in fig.frames

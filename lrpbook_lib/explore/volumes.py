@@ -45,7 +45,7 @@ def view_volume(
             resampling_interpolation="nearest",
             width_view=600,
         )
-    frame = view.get_iframe(600, 240)
+    frame = view.get_iframe(600, 290)
     named = frame.replace("<iframe", f'<iframe title="{html.escape(title)}"', 1)
     display({"text/html": named, "text/plain": title}, raw=True)
 

@@ -21,24 +21,21 @@ def _row(cells: list[str]) -> str:
 
 
 def _chapters(stamps: Mapping[str, Stamp]) -> str:
-    head = ["chapter", "seconds", "profile", "seed", "other parameters", "device"]
-    head += ["started (UTC)", "commit"]
+    head = ["chapter", "seconds", "profile", "seed", "device", "started (UTC)"]
     rows = [_row(head), _row(["---"] * len(head))]
     for name, stamp in stamps.items():
-        others = {
-            key: value
+        others = [
+            f"{key} = {value}"
             for key, value in stamp.parameters.items()
             if key not in {"profile", "seed"}
-        }
+        ]
         cells = [
             f"{{doc}}`{name}`",
             f"{stamp.seconds:.1f}",
-            stamp.profile,
+            "; ".join([stamp.profile, *others]),
             str(stamp.parameters.get("seed", "")),
-            ", ".join(f"{key}={value}" for key, value in others.items()) or "none",
             stamp.device,
             stamp.started.replace("T", " ").removesuffix("+00:00"),
-            stamp.commit,
         ]
         rows.append(_row(cells))
     total = sum(stamp.seconds for stamp in stamps.values())
@@ -47,11 +44,17 @@ def _chapters(stamps: Mapping[str, Stamp]) -> str:
 
 
 def _versions(stamps: Mapping[str, Stamp]) -> str:
-    head = ["chapter", "library", "data", "Python"]
-    packages = sorted({name for stamp in stamps.values() for name in stamp.packages})
-    rows = [_row(head + packages), _row(["---"] * (len(head) + len(packages)))]
+    """What the chapters were run with, once for all that share it."""
+    sharing: dict[str, list[str]] = {}
     for name, stamp in stamps.items():
-        cells = [f"{{doc}}`{name}`", f"`{stamp.library}`", f"`{stamp.data}`"]
-        cells += [stamp.python, *(stamp.packages.get(each, "") for each in packages)]
-        rows.append(_row(cells))
-    return "\n".join(rows)
+        packages = ", ".join(f"{key} {value}" for key, value in stamp.packages.items())
+        told = (
+            f"commit `{stamp.commit}`, library `{stamp.library}`, data `{stamp.data}`; "
+            f"Python {stamp.python}, {packages}"
+        )
+        sharing.setdefault(told, []).append(name)
+    lines = [
+        f"- {', '.join(f'{{doc}}`{name}`' for name in names)}: {told}."
+        for told, names in sharing.items()
+    ]
+    return "\n".join(lines)

@@ -112,7 +112,7 @@ def test_a_slider_over_frames_changes_the_picture(served, open_page):
     page, said = open_page(f"{served}/01_gliomas_on_mri.html")
     plot = page.locator(".plotly-graph-div").first
     plot.scroll_into_view_if_needed()
-    bars = "() => document.querySelector('.plotly-graph-div')._fullData[0].y[0]"
+    bars = "() => document.querySelector('.plotly-graph-div')._fullData[0].x[0]"
     before = page.evaluate(bars)
     picture = plot.screenshot()
     rail = plot.locator(".slider-rail-touch-rect").first.bounding_box()
