@@ -314,3 +314,15 @@ def test_an_interrupted_build_says_so_and_leaves_no_kernel(small_book):
     assert said.strip() == "book: interrupted; what was finished is kept"
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True)
     assert str(small_book.root) not in listed.stdout
+
+
+def test_a_stale_result_fails_the_build(small_book):
+    small_book.chapter("one", "print(1)")
+    results = small_book.root / "book" / "results"
+    results.mkdir()
+    (small_book.root / "make.py").write_text("print('changed since')")
+    stamp = {"made_with": {"make.py": "0123456789abcdef"}}
+    (results / "found.json").write_text(json.dumps({"values": {}, "stamp": stamp}))
+    done = small_book.build()
+    assert done.returncode == 1
+    assert "found.json is stale: make.py has changed since it was made" in done.stderr
