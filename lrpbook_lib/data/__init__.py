@@ -7,6 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrpbook_lib.data.augment import Augment, Augmented
+    from lrpbook_lib.data.cases import Case, CaseList, duplicates
+    from lrpbook_lib.data.choosing import RECIPES, SliceRecipe
+    from lrpbook_lib.data.finding import find_cases
     from lrpbook_lib.data.phantom import (
         PhantomSettings,
         make_phantom,
@@ -14,23 +18,73 @@ if TYPE_CHECKING:
         read_manifest,
     )
     from lrpbook_lib.data.places import cache_home, data_home
+    from lrpbook_lib.data.slices import extract_slices
+    from lrpbook_lib.data.sliceset import SliceSet
+    from lrpbook_lib.data.splits import (
+        check_disjoint,
+        mixed_sites,
+        patient_folds,
+        patient_split,
+        site_holdout,
+    )
+    from lrpbook_lib.data.tables import (
+        read_table,
+        site_grade_table,
+        site_predicts_grade,
+    )
 
 _HOME = {
+    "RECIPES": "choosing",
+    "Augment": "augment",
+    "Augmented": "augment",
+    "Case": "cases",
+    "CaseList": "cases",
     "PhantomSettings": "phantom",
+    "SliceRecipe": "choosing",
+    "SliceSet": "sliceset",
     "cache_home": "places",
+    "check_disjoint": "splits",
     "data_home": "places",
+    "duplicates": "cases",
+    "extract_slices": "slices",
+    "find_cases": "finding",
     "make_phantom": "phantom",
+    "mixed_sites": "splits",
+    "patient_folds": "splits",
+    "patient_split": "splits",
     "plan_cohort": "phantom",
     "read_manifest": "phantom",
+    "read_table": "tables",
+    "site_grade_table": "tables",
+    "site_holdout": "splits",
+    "site_predicts_grade": "tables",
 }
 
 __all__ = [
+    "RECIPES",
+    "Augment",
+    "Augmented",
+    "Case",
+    "CaseList",
     "PhantomSettings",
+    "SliceRecipe",
+    "SliceSet",
     "cache_home",
+    "check_disjoint",
     "data_home",
+    "duplicates",
+    "extract_slices",
+    "find_cases",
     "make_phantom",
+    "mixed_sites",
+    "patient_folds",
+    "patient_split",
     "plan_cohort",
     "read_manifest",
+    "read_table",
+    "site_grade_table",
+    "site_holdout",
+    "site_predicts_grade",
 ]
 
 

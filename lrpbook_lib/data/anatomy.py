@@ -8,6 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -87,7 +88,7 @@ class Pose:
         )
 
 
-def _nilearn_map(name: str) -> nib.Nifti1Image:
+def _nilearn_map(name: str) -> Any:
     # Importing nilearn takes seconds; only its data files are wanted.
     spec = importlib.util.find_spec("nilearn")
     if spec is None or not spec.submodule_search_locations:

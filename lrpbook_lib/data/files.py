@@ -5,7 +5,10 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,11 +34,11 @@ def whole_or_absent(target: Path, *, replace: bool = False) -> Iterator[Path]:
         Whether an existing folder `target` may be replaced.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
+    beside = target.parent / f".{target.name}.{_own_name()}.part"
     try:
         yield beside
         if replace and target.is_dir():
-            retired = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.old"
+            retired = target.parent / f".{target.name}.{_own_name()}.part"
             target.rename(retired)
             beside.rename(target)
             shutil.rmtree(retired)
@@ -64,11 +67,60 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _own_name() -> str:
+    host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def _abandoned(name: str, since: float) -> bool:
+    """Whether the process in a name like ``host-123-abcdef`` is gone."""
+    host, pid, _ = name.rsplit("-", 2)
+    if os.name != "posix" or host != _own_name().rsplit("-", 2)[0]:
+        return time.time() - since > 3600  # of another machine nothing is known
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half-written in `folder`."""
-    for pattern in (".*.part", ".*.old"):
-        for path in folder.glob(pattern):
+    """Remove what killed processes left half-written in `folder`."""
+    for path in folder.glob(".*.part"):
+        if _abandoned(path.suffixes[-2][1:], path.stat().st_mtime):
             remove(path)
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in `folder`; the others wait for it.
+
+    Chapters that run side by side ask for the same phantom: one makes it, the
+    others find it made. The claim of a killed process is taken over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    claim = folder / ".claim"
+    while True:
+        try:
+            with claim.open("x", encoding="utf-8") as stream:
+                stream.write(_own_name())
+            break
+        except FileExistsError:
+            try:
+                holder, since = claim.read_text("utf-8"), claim.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            # A claim is empty for the instant between its making and its writing.
+            if holder and _abandoned(holder, since):
+                claim.unlink(missing_ok=True)
+            else:
+                time.sleep(0.2)
+    try:
+        yield
+    finally:
+        claim.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -111,3 +163,8 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows have no affinity
         return os.cpu_count() or 1
+
+
+def quiet() -> bool:
+    """Whether progress bars are switched off by ``TQDM_DISABLE=1``."""
+    return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")

@@ -18,6 +18,8 @@ from tqdm.auto import tqdm
 import lrpbook_lib
 from lrpbook_lib.data.files import (
     digest,
+    only_one,
+    quiet,
     remove_leftovers,
     usable_cores,
     whole_or_absent,
@@ -166,12 +168,18 @@ def make_phantom(
         spacing=float(spacing),
     )
     root = Path(root).expanduser()
+    with only_one(root):
+        _make(root, settings, workers)
+    return root
+
+
+def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:
     _claim(root, settings)
     plans = plan_cohort(settings)
     if read_manifest(root)["complete"]:
         absent = [p.case for p in plans if not (root / p.grade / p.case).is_dir()]
         if not absent:
-            return root
+            return
     for grade in ("HGG", "LGG"):
         (root / grade).mkdir(exist_ok=True)
         remove_leftovers(root / grade)
@@ -185,11 +193,10 @@ def make_phantom(
         total=len(plans),
         initial=len(plans) - len(waiting),
         desc="synthetic patients",
-        disable=None if "TQDM_DISABLE" not in os.environ else True,
+        disable=quiet(),
     ):
         pass
     write_json(root / MANIFEST, _manifest(settings, plans, root))
-    return root
 
 
 def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any]:
