@@ -96,17 +96,26 @@ def label_of(grade: str | None, has_tumor: bool) -> int:
     return CLASSES.index(grade) if grade in CLASSES else -1
 
 
-def _percentile(values: np.ndarray) -> tuple[float, float, float, float]:
-    low, high = np.percentile(values, (1, 99))
+def _sample(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Intensities of the brain, every other voxel along each axis of large volumes."""
+    step = 1 if image.size < 4_000_000 else 2
+    thin = (slice(None, None, step),) * 3
+    values = image[thin][brain[thin]]
+    return values if values.size else image[brain]
+
+
+def _percentile(image: np.ndarray, brain: np.ndarray) -> tuple[float, ...]:
+    low, high = np.percentile(_sample(image, brain), (1, 99))
     return float(low), float(max(high - low, 1e-6)), 0.0, 1.0
 
 
-def _zscore(values: np.ndarray) -> tuple[float, float, float, float]:
+def _zscore(image: np.ndarray, brain: np.ndarray) -> tuple[float, ...]:
+    values = _sample(image, brain)
     return float(values.mean()), float(max(values.std(), 1e-6)), -5.0, 5.0
 
 
-def _maximum(values: np.ndarray) -> tuple[float, float, float, float]:
-    return 0.0, float(max(values.max(), 1e-6)), 0.0, 1.0
+def _maximum(image: np.ndarray, brain: np.ndarray) -> tuple[float, ...]:
+    return 0.0, float(max(image.max(), 1e-6)), 0.0, 1.0
 
 
 #: Scalings by name; each gives offset, unit, and the bounds of the result.
@@ -115,18 +124,16 @@ NORMALIZATIONS = {"percentile": _percentile, "zscore": _zscore, "max": _maximum}
 
 
 def normalize(
-    slices: np.ndarray, brain: np.ndarray, values: np.ndarray, how: str
+    image: np.ndarray, brain: np.ndarray, chosen: np.ndarray, how: str
 ) -> np.ndarray:
     """Scale slices by what the whole brain of the patient measures in a sequence.
 
     Parameters
     ----------
-    slices
-        ``(X, Y, S)`` raw intensities.
-    brain
-        ``(X, Y, S)`` bool; outside the result is 0.
-    values
-        Intensities of all brain voxels.
+    image, brain
+        ``(X, Y, Z)`` raw intensities of one sequence, and where the brain is.
+    chosen
+        ``(S,)`` positions along Z.
     how
         Name in :data:`NORMALIZATIONS`.
 
@@ -135,6 +142,6 @@ def normalize(
     ndarray
         ``(X, Y, S)`` float32.
     """
-    offset, unit, low, high = NORMALIZATIONS[how](values)
-    scaled = np.clip((slices.astype("f4") - offset) / unit, low, high)
-    return np.where(brain, scaled, np.float32(0)).astype(np.float32)
+    offset, unit, low, high = NORMALIZATIONS[how](image, brain)
+    scaled = (image[..., chosen].astype(np.float32) - offset) / unit
+    return np.clip(scaled, low, high).astype(np.float32)

@@ -266,7 +266,7 @@ def _extract_to(case: Case, settings: SliceSettings, piece: Path) -> Problem | N
     return None
 
 
-def slices_of(case: Case, settings: SliceSettings) -> dict[str, np.ndarray]:
+def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
     """The slices of one case.
 
     Returns
@@ -292,8 +292,7 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, np.ndarray]:
     chosen = choose_slices(settings.recipe, seg, brain, case.grade, volumes.spacing)
     inside = fill_slices(brain[..., chosen]) if len(chosen) else brain[..., chosen]
     scaled = [
-        normalize(image[..., chosen], inside, image[brain], settings.normalization)
-        for image in images
+        normalize(image, brain, chosen, settings.normalization) for image in images
     ]
     tumor = seg[..., chosen]
     size = settings.size
@@ -308,7 +307,7 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, np.ndarray]:
         ),
         "z": chosen.astype(np.int64),
     }
-    arrays["images"] *= shown_brain[:, None]
+    arrays["images"] *= shown_brain[:, None]  # nothing outside the brain
     return arrays
 
 

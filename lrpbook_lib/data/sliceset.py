@@ -104,14 +104,14 @@ class SliceSet(Dataset):
             Names of the labels.
         """
         n, channels, *shape = images.shape
-        table = {
+        table: dict[str, np.ndarray] = {
             "labels": np.asarray(labels, dtype=np.int64),
             "z": np.zeros(n, np.int64) if z is None else np.asarray(z, np.int64),
             "patient": np.asarray(patient, dtype=str),
             "site": np.full(n, "") if site is None else np.asarray(site, dtype=str),
             "case": np.asarray(patient, dtype=str),
         }
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "images": np.asarray(images, dtype=np.float32),
             "tumor": np.asarray(tumor, dtype=np.uint8),
             "brain": np.asarray(brain, dtype=bool),
@@ -257,7 +257,8 @@ class SliceSet(Dataset):
                 for start in range(0, len(rows), 64):  # bounded memory
                     out[start : start + 64] = whole[rows[start : start + 64]]
                 out.flush()
-            np.savez(beside / "table.npz", **{k: self.table[k] for k in _TABLE})
+            columns: dict[str, Any] = {k: self.table[k] for k in _TABLE}
+            np.savez(beside / "table.npz", **columns)
             meta = asdict(_Meta.of(self))
             write_json(beside / "slices.json", meta)
         return path

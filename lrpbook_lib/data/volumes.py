@@ -103,25 +103,24 @@ def map_labels(mask: np.ndarray, release: Release) -> np.ndarray:
     ValueError
         Naming the values the release does not define.
     """
-    top = mask.max(initial=0)
-    if (
-        mask.min(initial=0) >= 0
-        and top <= 255
-        and np.issubdtype(mask.dtype, np.integer)
-    ):
-        values = np.flatnonzero(np.bincount(mask.ravel(order="K")))
-    else:
-        values = np.unique(mask)
-    unknown = [v for v in values.tolist() if v not in release.labels]
-    if unknown:
+    low, high = mask.min(initial=0), mask.max(initial=0)
+    # Decimals, negative or large values fit no byte, and no release either.
+    whole = mask.dtype.kind in "iub" or (
+        np.isfinite(mask).all() and (mask == np.round(mask)).all()
+    )
+    mapped = None
+    if whole and low >= 0 and high < 256:
+        table = np.full(256, 255, dtype=np.uint8)
+        for source, target in release.labels.items():
+            table[source] = target
+        mapped = table[mask.astype(np.uint8, copy=False)]
+    if mapped is None or mapped.max(initial=0) == 255:
+        unknown = [v for v in np.unique(mask).tolist() if v not in release.labels]
         raise ValueError(
             f"labels {unknown[:8]} are unknown to {release.name}, which has "
             f"{sorted(release.labels)}"
         )
-    table = np.zeros(int(max(release.labels)) + 1, dtype=np.uint8)
-    for source, target in release.labels.items():
-        table[source] = target
-    return table[mask.astype(np.uint8)]
+    return mapped
 
 
 def read_sequence(case: "Case", name: str) -> tuple[np.ndarray, np.ndarray]:
