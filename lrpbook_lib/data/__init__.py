@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lrpbook_lib.data.augment import Augment, Augmented
+    from lrpbook_lib.data.card import data_card
     from lrpbook_lib.data.cases import Case, CaseList, duplicates
     from lrpbook_lib.data.choosing import RECIPES, SliceRecipe
     from lrpbook_lib.data.finding import find_cases
@@ -44,6 +45,7 @@ _HOME = {
     "SliceSet": "sliceset",
     "cache_home": "places",
     "check_disjoint": "splits",
+    "data_card": "card",
     "data_home": "places",
     "duplicates": "cases",
     "extract_slices": "slices",
@@ -71,6 +73,7 @@ __all__ = [
     "SliceSet",
     "cache_home",
     "check_disjoint",
+    "data_card",
     "data_home",
     "duplicates",
     "extract_slices",
