@@ -79,8 +79,8 @@ patient. It is for teaching and for testing methods, and not for clinical use.
   decided by the authors; a model that does well has found those decisions.
 - **No accuracy that carries over.** Difficulty is a knob. Accuracies on this cohort
   compare methods with each other, and predict nothing about real data.
-- **Fine detail.** Voxels of {settings["spacing"]:g} mm hide what is smaller, and noise is
-  simpler than a scanner's.
+- **No fine detail.** Voxels of {settings["spacing"]:g} mm hide what is smaller, and the
+  noise is simpler than a scanner's.
 """
 
 
