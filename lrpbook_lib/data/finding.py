@@ -328,7 +328,7 @@ def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
     sizes = {name: shape[:3] for name, shape in shapes.items()}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
-        troubles.append(("wrong shape", f"volumes differ: {told}"))
+        troubles.append(("wrong shape", f"volumes of {case.id} differ: {told}"))
     return troubles
 
 
@@ -340,7 +340,7 @@ def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
     try:
         image: Any = nib.load(path)
         shape, header = image.shape, image.header
-        need = int(header["vox_offset"]) + header.get_data_dtype().itemsize * int(
+        need = image.dataobj.offset + header.get_data_dtype().itemsize * int(
             np.prod(shape)
         )
         size = path.stat().st_size
@@ -360,5 +360,8 @@ def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
         raise UnreadableError(f"{path} cannot be read: {error}") from error
     except nib.filebasedimages.ImageFileError as error:
         raise UnreadableError(f"{path} is no NIfTI file: {error}") from error
+    # The shape as it is after loading: the file's axes may be in any order.
+    axes = nib.io_orientation(image.affine)[:, 0].argsort()
+    shape = (*(shape[int(a)] for a in axes), *shape[3:])
     scaled = header.get_slope_inter()[0] not in (None, 1.0)
     return shape, bool(header.get_data_dtype().kind == "f" or scaled)

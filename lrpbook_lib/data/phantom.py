@@ -99,23 +99,25 @@ def plan_cohort(settings: PhantomSettings) -> list[Plan]:
     cohorts hold their shares too.
     """
     plans, seen = [], {"HGG": 0, "LGG": 0}
+    at_mixed = {"HGG": 0, "LGG": 0}
     for index in range(settings.patients):
         f, m = settings.lgg_fraction, settings.mixed_fraction
         grade = "LGG" if int((index + 1) * f) > int(index * f) else "HGG"
         k = seen[grade]
         seen[grade] += 1
-        # Half a beat early: a cohort of twelve has a mixed site already.
-        mixed = int((k + 1) * m + 0.6) > int(k * m + 0.6)
         rng = random_source(settings.seed, 2, index)
-        by_grade = rng.random() < settings.confounding
-        if mixed:
+        # Half a beat early: a cohort of twelve has patients at a mixed site already.
+        if int((k + 1) * m + 0.6) > int(k * m + 0.6):
             choice = [s for s in SITES if s.grades == "mixed"]
-        elif by_grade:
-            choice = [s for s in SITES if s.grades == grade]
+            # In turn, so that each mixed site sees both grades.
+            site = choice[at_mixed[grade] % len(choice)].name
+            at_mixed[grade] += 1
         else:
-            choice = [s for s in SITES if s.grades != "mixed"]
-        shares = np.array([s.share for s in choice])
-        site = choice[int(rng.choice(len(choice), p=shares / shares.sum()))].name
+            by_grade = rng.random() < settings.confounding
+            kinds = (grade,) if by_grade else ("HGG", "LGG")
+            choice = [s for s in SITES if s.grades in kinds]
+            shares = np.array([s.share for s in choice])
+            site = choice[int(rng.choice(len(choice), p=shares / shares.sum()))].name
         plans.append(Plan(f"Phantom_{site}_{index:03d}_1", index, grade, site))
     return plans
 

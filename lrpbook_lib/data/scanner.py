@@ -11,7 +11,8 @@ from lrpbook_lib.data.contrast import Sequences
 class Site:
     """A hospital of the phantom: its letter, and whom it treats.
 
-    `share` is its part of the patients of that kind; `grades` names the kind.
+    `share` is its part of the patients of that kind; `grades` names the kind. Mixed
+    sites take turns.
     """
 
     name: str

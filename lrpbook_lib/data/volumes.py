@@ -1,5 +1,6 @@
 """Reading volumes: any file kind, one orientation, one label scheme, loud errors."""
 
+import gzip
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         raw = path.read_bytes()
         if path.suffix.lower() == ".gz":
-            raw = zlib.decompress(raw, 31, _announced_size(raw))
+            raw = _decompress(raw)
         image = nib.Nifti1Image.from_bytes(raw)
         data = np.asanyarray(image.dataobj)
     except FileNotFoundError:
@@ -81,11 +82,14 @@ def _reason(error: Exception) -> str:
     return text or type(error).__name__
 
 
-def _announced_size(raw: bytes) -> int:
+def _decompress(raw: bytes) -> bytes:
     # A gzip file ends with the size of its content. It may lie where a file is
     # cut short, so it is a hint for the buffer, within reason, and no more.
     announced = int.from_bytes(raw[-4:], "little")
-    return announced if len(raw) <= announced < 1000 * len(raw) else 1 << 20
+    hint = announced if len(raw) <= announced < 1000 * len(raw) else 1 << 20
+    content = zlib.decompress(raw, 31, hint)
+    # More than one gzip member, as block compression writes: the slower way.
+    return content if len(content) == announced else gzip.decompress(raw)
 
 
 def to_ras(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
