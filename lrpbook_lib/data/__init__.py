@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lrpbook_lib.data.finding import find_cases
     from lrpbook_lib.data.phantom import (
         PhantomSettings,
+        cached_phantom,
         make_phantom,
         plan_cohort,
         read_manifest,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from lrpbook_lib.data.tables import (
         read_table,
+        site_facts,
         site_grade_table,
         site_predicts_grade,
     )
@@ -44,6 +46,7 @@ _HOME = {
     "SliceRecipe": "choosing",
     "SliceSet": "sliceset",
     "cache_home": "places",
+    "cached_phantom": "phantom",
     "check_disjoint": "splits",
     "data_card": "card",
     "data_home": "places",
@@ -57,6 +60,7 @@ _HOME = {
     "plan_cohort": "phantom",
     "read_manifest": "phantom",
     "read_table": "tables",
+    "site_facts": "tables",
     "site_grade_table": "tables",
     "site_holdout": "splits",
     "site_predicts_grade": "tables",
@@ -72,6 +76,7 @@ __all__ = [
     "SliceRecipe",
     "SliceSet",
     "cache_home",
+    "cached_phantom",
     "check_disjoint",
     "data_card",
     "data_home",
@@ -85,6 +90,7 @@ __all__ = [
     "plan_cohort",
     "read_manifest",
     "read_table",
+    "site_facts",
     "site_grade_table",
     "site_holdout",
     "site_predicts_grade",

@@ -27,6 +27,7 @@ from lrpbook_lib.data.files import (
     write_nifti,
 )
 from lrpbook_lib.data.patient import Patient, Plan, draw_patient, random_source
+from lrpbook_lib.data.places import cache_home
 from lrpbook_lib.data.scanner import SITES
 
 MANIFEST = "phantom_manifest.json"
@@ -173,6 +174,25 @@ def make_phantom(
     with only_one(root):
         _make(root, settings, workers)
     return root
+
+
+def cached_phantom(patients: int = 120, seed: int = 0, **knobs: Any) -> Path:
+    """A phantom in the cache folder, made when it is first asked for.
+
+    Parameters
+    ----------
+    patients, seed, **knobs
+        As for :func:`make_phantom`.
+
+    Returns
+    -------
+    Path
+        Its folder, named by its settings.
+    """
+    workers = knobs.pop("workers", None)
+    settings = PhantomSettings(patients=patients, seed=seed, **knobs)
+    folder = cache_home() / f"phantom-{digest([RECIPE, asdict(settings)])}"
+    return make_phantom(folder, workers=workers, **asdict(settings))
 
 
 def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,6 +157,28 @@ def site_grade_table(mapping: pd.DataFrame) -> pd.DataFrame:
     site = told.bfill(axis=1).iloc[:, 0].fillna("(not told)")
     counts = pd.crosstab(site.rename("site"), mapping["Grade"].rename("grade"))
     return counts.reindex(columns=["HGG", "LGG"], fill_value=0)
+
+
+def site_facts(mapping: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
+    """What the source site tells of the grade in a name_mapping table: counts only.
+
+    Returns
+    -------
+    dict
+        ``sites`` (site to ``[HGG, LGG]`` patients), and ``auc``,
+        ``balanced_accuracy`` and ``patients`` of :func:`site_predicts_grade`.
+    """
+    counts = site_grade_table(mapping)
+    told = counts.drop(index="(not told)", errors="ignore")
+    flat = [
+        (str(site), grade)
+        for site, row in told.iterrows()
+        for grade in ("HGG", "LGG")
+        for _ in range(int(row[grade]))
+    ]
+    predicted = site_predicts_grade([s for s, _ in flat], [g for _, g in flat], seed)
+    sites = {str(s): [int(r["HGG"]), int(r["LGG"])] for s, r in counts.iterrows()}
+    return {"sites": sites, **predicted}
 
 
 def site_predicts_grade(
