@@ -47,17 +47,17 @@ patient. It is for teaching and for testing methods, and not for clinical use.
 | Made by | lrpbook_lib {manifest["library"]}, recipe {manifest["recipe"]} |
 | Settings hash | `{manifest["hash"]}` |
 
-#### The knobs
+**The knobs**
 
 | knob | here | meaning |
 |---|---|---|
 {knobs}
 
-#### The tumors, in milliliters (median, and the middle nine tenths)
+**The tumors, in milliliters (median, and the middle nine tenths)**
 
 {_volumes(cases)}
 
-#### How it was made
+**How it was made**
 
 1. **Anatomy.** The gray and white matter maps of the MNI152 average brain (ICBM 152
    nonlinear 2009a, copyright 1993-2004 Louis Collins, McConnell Brain Imaging Centre,
@@ -71,7 +71,7 @@ patient. It is for teaching and for testing methods, and not for clinical use.
 4. **Scanner.** Each site has timing, gain, response, coil bias, noise, blur and slice
    thickness of its own; motion and ghosting happen now and then.
 
-#### What it cannot teach
+**What it cannot teach**
 
 - **Nothing about patients.** All heads are one average brain, bent. There is no age,
   no history, no treatment, no second disease, and no skull.

@@ -206,7 +206,9 @@ def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:
         (root / grade).mkdir(exist_ok=True)
         remove_leftovers(root / grade)
     waiting = [p for p in plans if not (root / p.grade / p.case).is_dir()]
-    jobs = min(workers or usable_cores(), max(len(waiting), 1))
+    # A worker starts for seconds: only as many as the work is worth.
+    seconds = 0.4 * len(waiting) * (2 / settings.spacing) ** 3
+    jobs = workers or min(usable_cores(), max(1, round(seconds / 4)))
     stream = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_write_case)(root, plan, settings) for plan in waiting
     )

@@ -157,11 +157,11 @@ def extract_slices(
             "sequences that all cases have"
         )
     home = Path(cache).expanduser() if cache is not None else cache_home() / "slices"
-    return _collect(cases, settings, home, workers or usable_cores())
+    return _collect(cases, settings, home, workers)
 
 
 def _collect(
-    cases: list[Case], settings: SliceSettings, home: Path, workers: int
+    cases: list[Case], settings: SliceSettings, home: Path, workers: int | None
 ) -> "SliceSet":
     from lrpbook_lib.data.sliceset import SliceSet
 
@@ -189,7 +189,7 @@ def _collect(
 
 
 def _case_keys(
-    cases: list[Case], settings: SliceSettings, home: Path, workers: int
+    cases: list[Case], settings: SliceSettings, home: Path, workers: int | None
 ) -> list[str]:
     """A name for what each case's slices will be, from contents and settings."""
     memo = home / "digests.json"
@@ -208,7 +208,8 @@ def _case_keys(
             return name, known[name]
         return name, [*mark, file_digest(path)]
 
-    seen = Parallel(n_jobs=workers, prefer="threads")(delayed(look)(f) for f in files)
+    threads = Parallel(n_jobs=workers or usable_cores(), prefer="threads")
+    seen = threads(delayed(look)(f) for f in files)
     fresh = dict(seen)
     if any(known.get(k) != v for k, v in fresh.items()):
         write_json(memo, {**known, **fresh})
@@ -233,14 +234,15 @@ def _extract_all(
     keys: list[str],
     settings: SliceSettings,
     pieces: Path,
-    workers: int,
+    workers: int | None,
 ) -> list[Problem]:
     waiting = [
         (case, pieces / f"{key}.npz")
         for case, key in zip(cases, keys, strict=True)
         if not (pieces / f"{key}.npz").exists()
     ]
-    jobs = min(workers, max(len(waiting), 1))
+    # A worker starts for a second or two: one for every few cases.
+    jobs = workers or min(usable_cores(), max(1, len(waiting) // 4))
     stream = Parallel(
         n_jobs=jobs, return_as="generator_unordered", pre_dispatch=2 * jobs
     )(delayed(_extract_to)(case, settings, piece) for case, piece in waiting)

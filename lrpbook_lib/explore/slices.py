@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,7 +37,7 @@ def three_planes(
         int((seg > 0).sum(axis=tuple(a for a in range(3) if a != axis)).argmax())
         for axis in range(3)
     )
-    cuts = {
+    cuts: dict[str, tuple[Any, float]] = {
         "axial": (np.s_[::-1, :, k], spacing[1] / spacing[0]),
         "coronal": (np.s_[::-1, j, :], spacing[2] / spacing[0]),
         "sagittal": (np.s_[i, ::-1, :], spacing[2] / spacing[1]),
@@ -138,8 +139,8 @@ def slice_browser(
         yaxis=hidden,
         sliders=[frame_slider(fig, "slice")],
         meta={
-            "alt": f"{title}. {len(stops)} axial slices in {', '.join(names)}, one at a "
-            "time, with the tumor's regions outlined; a slider moves up and down."
+            "alt": f"{title}. {len(stops)} axial slices in {', '.join(names)}, one at "
+            "a time, with the tumor's regions outlined; a slider moves up and down."
         },
     )
     return fig
