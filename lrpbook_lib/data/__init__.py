@@ -1,1 +1,107 @@
-"""Patients on disk to slices in memory."""
+"""Patients on disk to slices in memory.
+
+Names are imported when first used, so that importing this package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrpbook_lib.data.augment import Augment, Augmented
+    from lrpbook_lib.data.card import data_card
+    from lrpbook_lib.data.cases import Case, CaseList, duplicates
+    from lrpbook_lib.data.choosing import RECIPES, SliceRecipe
+    from lrpbook_lib.data.finding import find_cases
+    from lrpbook_lib.data.phantom import (
+        PhantomSettings,
+        cached_phantom,
+        make_phantom,
+        plan_cohort,
+        read_manifest,
+    )
+    from lrpbook_lib.data.places import cache_home, data_home
+    from lrpbook_lib.data.slices import extract_slices
+    from lrpbook_lib.data.sliceset import SliceSet
+    from lrpbook_lib.data.splits import (
+        check_disjoint,
+        mixed_sites,
+        patient_folds,
+        patient_split,
+        site_holdout,
+    )
+    from lrpbook_lib.data.tables import (
+        read_table,
+        site_facts,
+        site_grade_table,
+        site_predicts_grade,
+    )
+
+_HOME = {
+    "RECIPES": "choosing",
+    "Augment": "augment",
+    "Augmented": "augment",
+    "Case": "cases",
+    "CaseList": "cases",
+    "PhantomSettings": "phantom",
+    "SliceRecipe": "choosing",
+    "SliceSet": "sliceset",
+    "cache_home": "places",
+    "cached_phantom": "phantom",
+    "check_disjoint": "splits",
+    "data_card": "card",
+    "data_home": "places",
+    "duplicates": "cases",
+    "extract_slices": "slices",
+    "find_cases": "finding",
+    "make_phantom": "phantom",
+    "mixed_sites": "splits",
+    "patient_folds": "splits",
+    "patient_split": "splits",
+    "plan_cohort": "phantom",
+    "read_manifest": "phantom",
+    "read_table": "tables",
+    "site_facts": "tables",
+    "site_grade_table": "tables",
+    "site_holdout": "splits",
+    "site_predicts_grade": "tables",
+}
+
+__all__ = [
+    "RECIPES",
+    "Augment",
+    "Augmented",
+    "Case",
+    "CaseList",
+    "PhantomSettings",
+    "SliceRecipe",
+    "SliceSet",
+    "cache_home",
+    "cached_phantom",
+    "check_disjoint",
+    "data_card",
+    "data_home",
+    "duplicates",
+    "extract_slices",
+    "find_cases",
+    "make_phantom",
+    "mixed_sites",
+    "patient_folds",
+    "patient_split",
+    "plan_cohort",
+    "read_manifest",
+    "read_table",
+    "site_facts",
+    "site_grade_table",
+    "site_holdout",
+    "site_predicts_grade",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

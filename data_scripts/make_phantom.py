@@ -1,0 +1,30 @@
+"""Write the synthetic glioma cohort in the layout of BraTS."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from lrpbook_lib.data import PhantomSettings, data_card, make_phantom, read_manifest
+from lrpbook_lib.data.commands import run
+
+
+def main() -> None:
+    """Parse the arguments and make the cohort."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path, help="folder of the cohort")
+    for knob in fields(PhantomSettings):
+        parser.add_argument(
+            f"--{knob.name.replace('_', '-')}",
+            type=type(knob.default),
+            default=knob.default,
+            help=f"default {knob.default}",
+        )
+    parser.add_argument("--workers", type=int, help="processes; default one a core")
+    options = vars(parser.parse_args())
+    root = make_phantom(options.pop("root"), **options)
+    (root / "CARD.md").write_text(data_card(read_manifest(root)), encoding="utf-8")
+    print(f"{options['patients']} synthetic patients in {root}; see CARD.md there")
+
+
+if __name__ == "__main__":
+    run(main)

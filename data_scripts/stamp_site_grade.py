@@ -1,0 +1,37 @@
+"""How well the source site alone predicts the grade in BraTS: counts, stamped.
+
+Reads the name_mapping tables of BraTS 2019 and 2020. Needs the real tables: set
+LRPBOOK_DATA. Only counts of patients are kept.
+"""
+
+import hashlib
+
+from lrpbook_lib.data import data_home, read_table, site_facts
+from lrpbook_lib.data.commands import run
+from lrpbook_lib.results import write_result
+
+TABLES = {
+    "BraTS 2019": "tables/BraTS2019_name_mapping.csv",
+    "BraTS 2020": "tables/BraTS2020_name_mapping.csv",
+}
+
+
+def main() -> None:
+    """Count, stamp, and say where."""
+    home = data_home()
+    if home is None:
+        raise FileNotFoundError("there is no real data here: set LRPBOOK_DATA")
+    path = write_result(
+        "site_predicts_brats_grade",
+        {name: site_facts(read_table(home / file)) for name, file in TABLES.items()},
+        made_with=["data_scripts/stamp_site_grade.py", "lrpbook_lib/data/tables.py"],
+        data={
+            file: hashlib.sha256((home / file).read_bytes()).hexdigest()[:16]
+            for file in TABLES.values()
+        },
+    )
+    print(path.name)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,117 @@
+"""Augmentation: one random transform for an image and its masks alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F  # noqa: N812
+from torch.utils.data import Dataset
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random rotation, scaling, shift, left-right flip and brightness.
+
+    Images are interpolated linearly; masks take their nearest neighbor, so that a
+    label stays a label and borders do not grow.
+
+    Attributes
+    ----------
+    degrees
+        Largest rotation.
+    scale
+        Largest relative change of size.
+    shift
+        Largest shift as a share of the image's edge.
+    flip
+        Probability of a left-right flip.
+    brightness
+        Largest relative change of intensity, per channel.
+    """
+
+    degrees: float = 15.0
+    scale: float = 0.08
+    shift: float = 0.04
+    flip: float = 0.5
+    brightness: float = 0.1
+
+    def __call__(
+        self,
+        image: torch.Tensor,
+        tumor: torch.Tensor,
+        brain: torch.Tensor,
+        generator: torch.Generator | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Transform a batch, each sample in its own way.
+
+        Parameters
+        ----------
+        image
+            ``(B, C, H, W)`` float.
+        tumor, brain
+            ``(B, H, W)``, of any dtype, which is kept.
+        generator
+            Source of randomness, on the CPU; default torch's own.
+        """
+        b, c, h, w = image.shape
+
+        def draw(*shape: int) -> torch.Tensor:
+            return torch.rand(*shape, generator=generator) * 2 - 1
+
+        angle = torch.deg2rad(draw(b) * self.degrees)
+        size = 1 + draw(b) * self.scale
+        mirror = torch.where(draw(b) < 2 * self.flip - 1, -1.0, 1.0)
+        shift = draw(b, 2) * 2 * self.shift
+        gain = 1 + draw(b, c, 1, 1) * self.brightness
+        cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
+        # Rows of the inverse map in (x, y); the ratio keeps rotations rigid on
+        # images that are not square.
+        first = torch.stack([mirror * cos, -mirror * sin * h / w, shift[:, 0]], 1)
+        second = torch.stack([sin * w / h, cos, shift[:, 1]], 1)
+        theta = torch.stack([first, second], 1).to(image.device, image.dtype)
+        where = F.affine_grid(theta, [b, c, h, w], align_corners=False)
+        moved = F.grid_sample(image, where, align_corners=False)
+        masks = torch.stack([tumor.to(image.dtype), brain.to(image.dtype)], 1)
+        masks = F.grid_sample(masks, where, mode="nearest", align_corners=False)
+        inside = masks[:, 1].round().to(brain.dtype)
+        bright = moved * gain.to(image.device, image.dtype)
+        # Interpolation would leave a faint seam outside the brain.
+        bright = bright * inside[:, None].to(image.dtype)
+        return bright, masks[:, 0].round().to(tumor.dtype), inside
+
+
+class Augmented(Dataset):
+    """A dataset seen through :class:`Augment`.
+
+    What happens to a sample depends on the seed, the epoch and its position alone:
+    not on the number of loader workers, nor on the order of reading.
+
+    Parameters
+    ----------
+    slices
+        A :class:`~lrpbook_lib.data.SliceSet`.
+    augment
+        The transform.
+    seed
+        Every random choice follows from it.
+    """
+
+    def __init__(self, slices: Dataset, augment: Augment, seed: int = 0):
+        self.slices, self.augment, self.seed, self.epoch = slices, augment, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; call it before the loader starts one."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.slices)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Mapping[str, torch.Tensor]:
+        item = dict(self.slices[index])
+        words = np.random.SeedSequence([self.seed, self.epoch, int(item["index"])])
+        generator = torch.Generator().manual_seed(int(words.generate_state(1)[0]))
+        image, tumor, brain = self.augment(
+            item["image"][None], item["tumor"][None], item["brain"][None], generator
+        )
+        return {**item, "image": image[0], "tumor": tumor[0], "brain": brain[0]}

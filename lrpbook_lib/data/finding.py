@@ -1,0 +1,367 @@
+"""Finding cases: walk a folder, recognize files, group them, check them."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from joblib import Parallel, delayed
+
+from lrpbook_lib.data.cases import Case, CaseList, Problem, as_path
+from lrpbook_lib.data.files import usable_cores
+from lrpbook_lib.data.releases import RELEASES, Release, recognize, sequence_of
+from lrpbook_lib.data.tables import Record, key, read_records
+from lrpbook_lib.data.volumes import (
+    UnreadableError,
+    read_nifti,
+    read_picture,
+    read_sequence,
+    slice_files,
+)
+
+_GRADES = {"HGG": "HGG", "GBM": "HGG", "LGG": "LGG"}
+_DIAGNOSES = {1: "meningioma", 2: "glioma", 3: "pituitary"}
+
+
+@dataclass
+class _Found:
+    """The files of one case, before anything is decided."""
+
+    release: Release
+    id: str
+    site: str | None
+    files: dict[str, list[tuple[int, Path]]] = field(default_factory=dict)
+
+    def add(self, sequence: str, rank: int, path: Path) -> None:
+        self.files.setdefault(sequence, []).append((rank, path))
+
+
+def find_cases(
+    root: str | os.PathLike[str],
+    *,
+    require: Iterable[str] | None = None,
+    tables: Iterable[str | os.PathLike[str]] = (),
+    thorough: bool = False,
+    workers: int | None = None,
+) -> CaseList:
+    """Find the cases of every supported release below a folder.
+
+    Releases are recognized by how their files are named. Grades come from folders or
+    tables; tables are taken from the folder, from beside it, and from `tables`.
+    Each case is checked: files there and whole, shapes equal, mask readable with
+    known labels and not empty, no NaN. What fails is left out and told by
+    ``.report()`` and ``.summary()`` of the result.
+
+    Parameters
+    ----------
+    root
+        Folder to search, at any depth.
+    require
+        Sequences a case must have (``seg`` is the mask); default those its release
+        always has. Validation cases have no mask: ``require=("t1", "t2")``.
+    tables
+        Further CSV files, such as a ``name_mapping.csv`` kept elsewhere.
+    thorough
+        Read every volume to its end, instead of the masks alone. Damage inside a
+        compressed volume is otherwise found when its slices are extracted.
+    workers
+        Threads; default one a core.
+
+    Returns
+    -------
+    CaseList
+        The sound cases, sorted by release and id.
+    """
+    root = as_path(root)
+    found, strays, csvs = _walk(root)
+    if not found:
+        names = ", ".join(release.name for release in RELEASES)
+        raise ValueError(
+            f"no case of a known release below {root} (looked for {names}); "
+            "name the folder that holds the case folders, and unpack archives first"
+        )
+    beside = [
+        p
+        for place in (root.parent, root.parent / "tables")
+        for p in sorted(place.glob("*.csv"))
+    ]
+    more = [Path(p).expanduser() for p in tables]
+    for path in more:
+        if not path.is_file():
+            raise FileNotFoundError(f"tables: {path} does not exist")
+    records = read_records([*csvs, *beside, *more])
+    wanted = None if require is None else tuple(require)
+    jobs = workers or usable_cores()
+    results = Parallel(n_jobs=jobs, prefer="threads")(
+        delayed(_settle)(one, strays, records, root, wanted, thorough) for one in found
+    )
+    sound, problems = [], []
+    for case, trouble in results:
+        problems += trouble
+        if case is not None:
+            sound.append(case)
+    return CaseList(sound, problems)
+
+
+def _walk(root: Path) -> tuple[list[_Found], dict[Path, list[Path]], list[Path]]:
+    groups: dict[tuple[str, str], _Found] = {}
+    strays: dict[Path, list[Path]] = {}
+    csvs: list[Path] = []
+    for folder, inner, names in os.walk(root, followlinks=True):
+        inner[:] = sorted(n for n in inner if not n.startswith("."))
+        here = Path(folder)
+        for name in sorted(n for n in names if not n.startswith(".")):
+            path = here / name
+            if name.lower().endswith(".csv"):
+                csvs.append(path)
+                continue
+            # The folder above the root belongs to the name: imagesTr/BRATS_001.
+            relative = (Path(root.name) / path.relative_to(root)).as_posix()
+            if hit := recognize(relative):
+                _file_under(groups, strays, path, *hit)
+            elif name.lower().endswith((".nii", ".nii.gz")):
+                strays.setdefault(here, []).append(path)
+    order = [release.name for release in RELEASES]
+    found = sorted(groups.values(), key=lambda f: (order.index(f.release.name), f.id))
+    return found, strays, csvs
+
+
+def _file_under(
+    groups: dict[tuple[str, str], _Found],
+    strays: dict[Path, list[Path]],
+    path: Path,
+    release: Release,
+    match: re.Match[str],
+) -> None:
+    names = match.groupdict()
+    one = groups.setdefault(
+        (release.name, names["case"].upper()),
+        _Found(release, names["case"], names.get("site") or release.site),
+    )
+    if release.kind == "nifti":
+        if hit := sequence_of(names["token"]):
+            one.add(hit[0], hit[1], path)
+        elif "seg" in names["token"].lower():
+            strays.setdefault(path.parent, []).append(path)
+    elif release.kind == "nifti4d":
+        if names["token"].lower().startswith("labels"):
+            one.add("seg", 0, path)
+        else:
+            for sequence in release.channels:
+                one.add(sequence, 0, path)
+    else:
+        place = path.parent if release.kind == "tif" else path
+        for sequence in release.expects:
+            if (0, place) not in one.files.get(sequence, []):
+                one.add(sequence, 0, place)
+
+
+def _settle(
+    found: _Found,
+    strays: dict[Path, list[Path]],
+    records: dict[str, list[Record]],
+    root: Path,
+    require: tuple[str, ...] | None,
+    thorough: bool,
+) -> tuple[Case | None, list[Problem]]:
+    """Make a case of its files, or tell why it is none."""
+    release, problems = found.release, []
+
+    def problem(kind: str, detail: str, dropped: bool = True) -> None:
+        problems.append(Problem(found.id, release.name, kind, detail, dropped))
+
+    paths: dict[str, Path] = {}
+    for sequence in release.expects:
+        ranked = sorted(found.files.get(sequence, []))
+        best = [path for rank, path in ranked if rank == ranked[0][0]]
+        if len({p.parent for p in best}) > 1:
+            shown = " and ".join(str(p.parent) for p in best[:2])
+            problem("id collides", f"{found.id} lies in {shown}: rename one of them")
+            return None, problems
+        if best:
+            paths[sequence] = best[0]
+    if "seg" not in paths and paths:
+        # One NIfTI left over in the case's own folder is its misnamed mask (case 355
+        # of BraTS 2020, e.g.).
+        left = strays.get(next(iter(paths.values())).parent, [])
+        if len(left) == 1 and release.kind == "nifti":
+            paths["seg"] = left[0]
+
+    patient = _first_group(release.patient, found.id)
+    said = _records_of(found, patient, records)
+    folder = next(iter(paths.values())) if paths else root
+    grades = {r.grade for r in said if r.grade}
+    if grade := _grade_from_folders(folder, root, release.grade_folder):
+        grades.add(grade)
+    if release.grade:
+        grades.add(release.grade)
+    if len(grades) > 1:
+        problem(
+            "grade conflict",
+            "folder and tables name both grades; left as None",
+            dropped=False,
+        )
+    case = Case(
+        id=found.id,
+        patient=next((r.patient for r in said if r.patient), patient),
+        site=found.site or next((r.site for r in said if r.site), None),
+        grade=grades.pop() if len(grades) == 1 else None,
+        paths=paths,
+        release=release.name,
+        who_grade=next((r.who_grade for r in said if r.who_grade), None),
+    )
+    if release.kind == "mat":
+        case, trouble = _read_cheng(case)
+        if trouble:
+            problem("unreadable file", trouble)
+            return None, problems
+    if release.kind == "tif":
+        case = _without_copies(case, problem)
+    needed = case.description.expects if require is None else require
+    if require is None and release.kind == "tif":
+        needed = ("seg",)
+    for sequence in needed:
+        if sequence not in case.paths:
+            what = "missing mask" if sequence == "seg" else "missing sequence"
+            problem(what, f"no {sequence} file in {folder.parent}")
+    if not problems or not any(p.dropped for p in problems):
+        for kind, detail in check_case(case, thorough):
+            problem(kind, detail)
+    lost = any(p.dropped for p in problems)
+    return (None if lost else case), problems
+
+
+def _first_group(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.IGNORECASE)
+    name = match[1] if match else text
+    # The TCGA-LGG set writes TCGA_CS_4941 for TCGA-CS-4941.
+    return name.replace("_", "-") if name.upper().startswith("TCGA_") else name
+
+
+def _records_of(
+    found: _Found, patient: str, records: dict[str, list[Record]]
+) -> list[Record]:
+    said = records.get(key(found.id), [])
+    return [*said, *(r for r in records.get(key(patient), []) if r not in said)]
+
+
+def _grade_from_folders(path: Path, root: Path, how: str) -> str | None:
+    """Grade named by the nearest folder, from the case up to the root's parent.
+
+    Names above the root are the user's own, and say something only where they are
+    a grade and nothing else.
+    """
+    for folder in path.parents if how else ():
+        name = folder.name.upper()
+        inside = folder.is_relative_to(root)
+        words = re.split(r"[^A-Z]+", name) if how == "words" and inside else [name]
+        named = {_GRADES[w] for w in words if w in _GRADES}
+        if len(named) == 1:
+            return named.pop()
+        if not inside:
+            return None
+    return None
+
+
+def _read_cheng(case: Case) -> tuple[Case, str | None]:
+    import h5py
+
+    path = case.paths["t1ce"]
+    try:
+        with h5py.File(path, "r") as file:
+            data = file["cjdata"]
+            pid = "".join(chr(int(c)) for c in np.ravel(data["PID"][:]))
+            label = int(np.ravel(data["label"][:])[0])
+    except (OSError, KeyError, ValueError) as error:
+        return case, f"{path} is no cjdata file: {error}"
+    return replace(case, patient=pid, diagnosis=_DIAGNOSES.get(label)), None
+
+
+def _without_copies(case: Case, problem) -> Case:
+    """Leave out the contrasts a TCGA-LGG patient lacks: there, FLAIR is repeated."""
+    pages = slice_files(case.paths["flair"])
+    try:
+        page = read_picture(pages[len(pages) // 2][0]) if pages else None
+    except UnreadableError:
+        return case  # told by the check of the files
+    if page is None or page.ndim != 3:
+        return case
+    channels = case.description.channels
+    copied = [
+        name
+        for name in ("t1", "t1ce")
+        if np.array_equal(page[..., channels[name]], page[..., channels["flair"]])
+    ]
+    for name in copied:
+        problem("copied sequence", f"{name} repeats flair and is left out", False)
+    kept = {k: v for k, v in case.paths.items() if k not in copied}
+    return replace(case, paths=kept)
+
+
+def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
+    """What is wrong with the files of a case: kind and detail, a pair each."""
+    troubles: list[tuple[str, str]] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, path in case.paths.items():
+        try:
+            if case.description.kind.startswith("nifti"):
+                shapes[name], floats = check_header(path)
+                read = thorough or name == "seg" or floats
+            else:
+                read = True
+            if read:
+                data, _ = read_sequence(case, name)
+                shapes[name] = data.shape
+                if name == "seg" and not data.any():
+                    troubles.append(("empty mask", f"{path} marks no tumor"))
+                if data.dtype.kind == "f" and not np.isfinite(data).all():
+                    troubles.append(("NaN", f"{path} holds NaN or infinity"))
+        except (UnreadableError, FileNotFoundError) as error:
+            troubles.append(("unreadable file", str(error)))
+        except ValueError as error:
+            kind = "unknown labels" if name == "seg" else "unreadable file"
+            troubles.append((kind, f"{path}: {error}"))
+    sizes = {name: shape[:3] for name, shape in shapes.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
+        troubles.append(("wrong shape", f"volumes of {case.id} differ: {told}"))
+    return troubles
+
+
+def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
+    """Shape of a NIfTI file and whether it may hold NaN, without reading its data.
+
+    A gzip file ends with the size of its content: a file cut short shows there.
+    """
+    try:
+        image: Any = nib.load(path)
+        shape, header = image.shape, image.header
+        need = image.dataobj.offset + header.get_data_dtype().itemsize * int(
+            np.prod(shape)
+        )
+        size = path.stat().st_size
+        if path.suffix.lower() == ".gz":
+            with path.open("rb") as stream:
+                stream.seek(-4, os.SEEK_END)
+                size = int.from_bytes(stream.read(), "little")
+            if size != need % 2**32:
+                read_nifti(path)  # several gzip members are fine; a cut is not
+        elif size < need:
+            raise UnreadableError(
+                f"{path} is cut short: {size} bytes of {need}; fetch or copy it again"
+            )
+    except UnreadableError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
+        raise UnreadableError(f"{path} cannot be read: {error}") from error
+    except nib.filebasedimages.ImageFileError as error:
+        raise UnreadableError(f"{path} is no NIfTI file: {error}") from error
+    # The shape as it is after loading: the file's axes may be in any order.
+    axes = nib.io_orientation(image.affine)[:, 0].argsort()
+    shape = (*(shape[int(a)] for a in axes), *shape[3:])
+    scaled = header.get_slope_inter()[0] not in (None, 1.0)
+    return shape, bool(header.get_data_dtype().kind == "f" or scaled)

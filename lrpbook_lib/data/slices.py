@@ -1,0 +1,420 @@
+"""From volumes on disk to a set of slices on disk, without holding them in memory.
+
+Every case is reduced to its few slices by one worker at a time; the pieces are
+joined into memory-mapped arrays at the end. This module does not import torch, so
+that a worker is small and starts quickly.
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from PIL import Image
+from tqdm.auto import tqdm
+
+from lrpbook_lib.data.cases import Case, Problem, check_unique
+from lrpbook_lib.data.choosing import (
+    CLASSES,
+    HEALTHY,
+    NORMALIZATIONS,
+    RECIPES,
+    SliceRecipe,
+    choose_slices,
+    label_of,
+    normalize,
+)
+from lrpbook_lib.data.files import (
+    digest,
+    file_digest,
+    only_one,
+    quiet,
+    remove,
+    remove_leftovers,
+    usable_cores,
+    whole_or_absent,
+    write_json,
+)
+from lrpbook_lib.data.places import cache_home
+from lrpbook_lib.data.volumes import (
+    UnreadableError,
+    Volumes,
+    brain_mask,
+    fill_slices,
+    read_sequence,
+    resample,
+)
+
+if TYPE_CHECKING:
+    from lrpbook_lib.data.sliceset import SliceSet
+
+#: Raised by hand when the same settings would give other slices.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class SliceSettings:
+    """What slices of a case depend on, besides its files.
+
+    Attributes
+    ----------
+    sequences
+        Channels, in order.
+    recipe
+        Which slices.
+    normalization
+        Name in :data:`~lrpbook_lib.data.choosing.NORMALIZATIONS`.
+    size
+        Height and width of the slices, or ``None`` for the volumes' own.
+    spacing
+        Edge in mm of the cubic voxels to resample to first, or ``None``.
+    """
+
+    sequences: tuple[str, ...]
+    recipe: SliceRecipe
+    normalization: str
+    size: tuple[int, int] | None
+    spacing: float | None
+
+    def __post_init__(self) -> None:
+        if not self.sequences:
+            raise ValueError("sequences is empty: name at least one, such as 't1'")
+        if self.normalization not in NORMALIZATIONS:
+            raise ValueError(
+                f"normalization={self.normalization!r} is unknown; it is one of "
+                f"{', '.join(NORMALIZATIONS)}"
+            )
+
+
+def extract_slices(
+    cases: Iterable[Case],
+    sequences: Sequence[str] = ("t1", "t2", "flair"),
+    *,
+    recipe: str | SliceRecipe = "paper",
+    normalization: str = "percentile",
+    size: int | tuple[int, int] | None = None,
+    spacing: float | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+) -> "SliceSet":
+    """Choose, normalize and collect axial slices of many cases.
+
+    The result lies in a cache folder named by the content of the files and by the
+    settings: the same call again opens it, an interrupted one goes on. A case that
+    turns out to be damaged is left out with a warning and told by ``.report()``.
+
+    Parameters
+    ----------
+    cases
+        From :func:`~lrpbook_lib.data.find_cases`.
+    sequences
+        Channels of the images, in this order.
+    recipe
+        ``"paper"``, ``"tumor"``, ``"healthy"`` or a :class:`SliceRecipe`.
+    normalization
+        ``"percentile"``: the brain's 1st to 99th percentile to [0, 1]; ``"zscore"``:
+        zero mean, unit variance in the brain; ``"max"``: divided by the maximum.
+        Outside the brain the images are 0.
+    size
+        Height and width to scale slices to (a square where one number is given);
+        default as they are.
+    spacing
+        Edge of the cubic voxels to resample to beforehand, mm; default as on disk.
+    cache
+        Folder for slice sets; default below :func:`~lrpbook_lib.data.cache_home`.
+    workers
+        Processes; default one a core.
+
+    Returns
+    -------
+    SliceSet
+        Rows from front to back and columns from the patient's right to left, the
+        radiological view.
+    """
+    cases = list(cases)
+    if not cases:
+        raise ValueError("no cases: find_cases gives them")
+    check_unique(cases)
+    if isinstance(recipe, str) and recipe not in RECIPES:
+        raise ValueError(f"recipe={recipe!r} is unknown; it is one of {list(RECIPES)}")
+    settings = SliceSettings(
+        tuple(sequences),
+        RECIPES[recipe] if isinstance(recipe, str) else recipe,
+        normalization,
+        (size, size) if isinstance(size, int) else size,
+        spacing,
+    )
+    lacking = [c.id for c in cases if not {*settings.sequences, "seg"} <= {*c.paths}]
+    if lacking:
+        raise ValueError(
+            f"{len(lacking)} cases lack one of {', '.join(settings.sequences)} or the "
+            f"mask ({', '.join(lacking[:3])} ...): leave them out, or ask for "
+            "sequences that all cases have"
+        )
+    home = Path(cache).expanduser() if cache is not None else cache_home() / "slices"
+    return _collect(cases, settings, home, workers)
+
+
+def _collect(
+    cases: list[Case], settings: SliceSettings, home: Path, workers: int | None
+) -> "SliceSet":
+    from lrpbook_lib.data.sliceset import SliceSet
+
+    home.mkdir(parents=True, exist_ok=True)
+    keys = _case_keys(cases, settings, home, workers)
+    target = home / f"slices-{digest([VERSION, keys])}"
+    if not target.is_dir():
+        pieces = home / f".{target.name}.pieces"
+        with only_one(pieces):
+            if not target.is_dir():
+                remove_leftovers(home)
+                remove_leftovers(pieces)
+                problems = _extract_all(cases, keys, settings, pieces, workers)
+                _join(cases, keys, settings, pieces, target, problems)
+        remove(pieces)
+    slices = SliceSet.load(target)
+    if len(lost := slices.report()):
+        first = lost.iloc[0]
+        warnings.warn(
+            f"{len(lost)} of {len(cases)} cases were left out; the first, "
+            f"{first['case']}: {first['detail']} (all of them: .report())",
+            stacklevel=3,
+        )
+    return slices
+
+
+def _case_keys(
+    cases: list[Case], settings: SliceSettings, home: Path, workers: int | None
+) -> list[str]:
+    """A name for what each case's slices will be, from contents and settings."""
+    memo = home / "digests.json"
+    try:
+        known = json.loads(memo.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {}
+    used = (*settings.sequences, "seg")
+    files = sorted({f for c in cases for n in used for f in _files(c.paths[n])})
+
+    def look(path: Path) -> tuple[str, list[Any]]:
+        stat = path.stat()
+        # A file of the same size and time is taken to be the one read before.
+        name, mark = str(path.resolve()), [stat.st_size, stat.st_mtime_ns]
+        if known.get(name, [None, None])[:2] == mark:
+            return name, known[name]
+        return name, [*mark, file_digest(path)]
+
+    threads = Parallel(n_jobs=workers or usable_cores(), prefer="threads")
+    seen = threads(delayed(look)(f) for f in files)
+    fresh = dict(seen)
+    if any(known.get(k) != v for k, v in fresh.items()):
+        write_json(memo, {**known, **fresh})
+    plain = json.loads(json.dumps(asdict(settings)))
+    keys = []
+    for case in cases:
+        content = [
+            [n, [fresh[str(f.resolve())][2] for f in _files(case.paths[n])]]
+            for n in used
+        ]
+        who = [case.id, case.patient, case.site, case.grade, case.release]
+        keys.append(digest([plain, who, content]))
+    return keys
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+
+
+def _extract_all(
+    cases: list[Case],
+    keys: list[str],
+    settings: SliceSettings,
+    pieces: Path,
+    workers: int | None,
+) -> list[Problem]:
+    waiting = [
+        (case, pieces / f"{key}.npz")
+        for case, key in zip(cases, keys, strict=True)
+        if not (pieces / f"{key}.npz").exists()
+    ]
+    # A worker starts for a second or two: one for every few cases.
+    jobs = workers or min(usable_cores(), max(1, len(waiting) // 4))
+    stream = Parallel(
+        n_jobs=jobs, return_as="generator_unordered", pre_dispatch=2 * jobs
+    )(delayed(_extract_to)(case, settings, piece) for case, piece in waiting)
+    bar = tqdm(
+        stream,
+        total=len(cases),
+        initial=len(cases) - len(waiting),
+        desc="cases",
+        disable=quiet(),
+    )
+    return [problem for problem in bar if problem is not None]
+
+
+def _extract_to(case: Case, settings: SliceSettings, piece: Path) -> Problem | None:
+    try:
+        arrays = slices_of(case, settings)
+    except (UnreadableError, FileNotFoundError) as error:
+        return Problem(case.id, case.release, "unreadable file", str(error))
+    except ValueError as error:
+        return Problem(case.id, case.release, "unusable volumes", str(error))
+    with whole_or_absent(piece) as beside, beside.open("wb") as stream:
+        np.savez(stream, **arrays)
+    return None
+
+
+def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
+    """The slices of one case.
+
+    Returns
+    -------
+    dict
+        ``images`` (S, C, H, W) float32, ``tumor`` (S, H, W) uint8, ``brain``
+        (S, H, W) bool, ``labels`` and ``z`` (S,) int64.
+    """
+    volumes = _read(case, settings)
+    images = [volumes[name] for name in settings.sequences]
+    for name, image in zip(settings.sequences, images, strict=True):
+        if image.shape != volumes["seg"].shape:
+            raise ValueError(
+                f"{case.paths['seg']} has shape {volumes['seg'].shape}, {name} has "
+                f"{image.shape}"
+            )
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise ValueError(f"{case.paths[name]} holds NaN or infinity")
+    brain = brain_mask(images, case.description.stripped)
+    if not brain.any():
+        raise ValueError(f"{case.paths[settings.sequences[0]]} is zero everywhere")
+    seg = volumes["seg"]
+    chosen = choose_slices(settings.recipe, seg, brain, case.grade, volumes.spacing)
+    inside = fill_slices(brain[..., chosen]) if len(chosen) else brain[..., chosen]
+    scaled = [
+        normalize(image, brain, chosen, settings.normalization) for image in images
+    ]
+    tumor = seg[..., chosen]
+    size = settings.size
+    shown_brain = _screen(inside.astype("u1"), size) > 0
+    arrays = {
+        "images": np.stack([_screen(s, size) for s in scaled], axis=1),
+        "tumor": _screen(tumor, size),
+        "brain": shown_brain,
+        "labels": np.array(
+            [label_of(case.grade, bool(t.any())) for t in np.moveaxis(tumor, 2, 0)],
+            dtype=np.int64,
+        ),
+        "z": chosen.astype(np.int64),
+    }
+    arrays["images"] *= shown_brain[:, None]  # nothing outside the brain
+    return arrays
+
+
+def _read(case: Case, settings: SliceSettings) -> Volumes:
+    arrays, affine = {}, np.eye(4)
+    for name in (*settings.sequences, "seg"):
+        arrays[name], affine = read_sequence(case, name)
+    volumes = Volumes(arrays, affine)
+    return volumes if settings.spacing is None else resample(volumes, settings.spacing)
+
+
+def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """``(X, Y, S)`` right-front to ``(S, H, W)`` as on screen, scaled to `size`."""
+    shown = np.ascontiguousarray(
+        np.moveaxis(volume, 2, 0)[:, ::-1, ::-1].swapaxes(1, 2)
+    )
+    if size is None or shown.shape[1:] == size:
+        return shown
+    height, width = shown.shape[1:]
+    # Pad to the shape asked for, so that nothing is stretched.
+    ratio = max(height / size[0], width / size[1])
+    need = (round(size[0] * ratio), round(size[1] * ratio))
+    pads = [
+        ((n - have) // 2, n - have - (n - have) // 2)
+        for n, have in zip(need, (height, width), strict=True)
+    ]
+    shown = np.pad(shown, [(0, 0), *pads])
+    real = shown.dtype == np.float32
+    how = Image.Resampling.BILINEAR if real else Image.Resampling.NEAREST
+    out = np.empty((len(shown), *size), dtype=shown.dtype)
+    for row, page in enumerate(shown):
+        out[row] = np.asarray(Image.fromarray(page).resize(size[::-1], how))
+    return out
+
+
+def _join(
+    cases: list[Case],
+    keys: list[str],
+    settings: SliceSettings,
+    pieces: Path,
+    target: Path,
+    problems: list[Problem],
+) -> None:
+    """Write the pieces, in the order of the cases, into one set of arrays."""
+    from numpy.lib.format import open_memmap
+
+    rows, shapes = [], {}
+    for case, key in zip(cases, keys, strict=True):
+        if (piece := pieces / f"{key}.npz").exists():
+            with np.load(piece) as arrays:
+                labels, z, shape = arrays["labels"], arrays["z"], arrays["tumor"].shape
+            if len(z):
+                rows.append((case, piece, labels, z))
+                shapes[shape[1:]] = case.id
+            else:
+                detail = "no slice with enough tumor for the recipe"
+                problems.append(Problem(case.id, case.release, "no slice", detail))
+    if not rows:
+        first = f" (the first: {problems[0].detail})" if problems else ""
+        raise ValueError(f"no slice could be extracted from {len(cases)} cases{first}")
+    if len(shapes) > 1:
+        told = ", ".join(f"{case} {shape}" for shape, case in shapes.items())
+        raise ValueError(
+            f"slices differ in shape ({told}): name a common size=..., and spacing=... "
+            "if the voxels differ"
+        )
+    total, shape = sum(len(z) for *_, z in rows), next(iter(shapes))
+    channels = len(settings.sequences)
+    with whole_or_absent(target) as beside:
+        beside.mkdir()
+        images = open_memmap(
+            beside / "images.npy", "w+", np.float32, (total, channels, *shape)
+        )
+        tumor = open_memmap(beside / "tumor.npy", "w+", np.uint8, (total, *shape))
+        brain = open_memmap(beside / "brain.npy", "w+", np.bool_, (total, *shape))
+        start = 0
+        for _, piece, _, z in rows:
+            here = slice(start, start + len(z))
+            with np.load(piece) as arrays:
+                images[here], tumor[here] = arrays["images"], arrays["tumor"]
+                brain[here] = arrays["brain"]
+            start = here.stop
+        for array in (images, tumor, brain):
+            array.flush()
+        counts = [len(z) for *_, z in rows]
+
+        def spread(values: list[str]) -> np.ndarray:
+            return np.repeat(np.array(values), counts)
+
+        np.savez(
+            beside / "table.npz",
+            labels=np.concatenate([labels for _, _, labels, _ in rows]),
+            z=np.concatenate([z for *_, z in rows]),
+            patient=spread([c.patient for c, *_ in rows]),
+            site=spread([c.site or "" for c, *_ in rows]),
+            case=spread([c.id for c, *_ in rows]),
+        )
+        healthy = (HEALTHY,) if settings.recipe.choose == "all" else ()
+        write_json(
+            beside / "slices.json",
+            {
+                "sequences": list(settings.sequences),
+                "classes": [*CLASSES, *healthy],
+                "settings": json.loads(json.dumps(asdict(settings))),
+                "problems": [asdict(p) for p in problems],
+                "version": VERSION,
+            },
+        )

@@ -1,0 +1,365 @@
+"""The phantom against physics, anatomy and its own promises."""
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from statistics import NormalDist
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lrpbook_lib.data import (
+    PhantomSettings,
+    anatomy,
+    contrast,
+    make_phantom,
+    plan_cohort,
+    read_manifest,
+    site_predicts_grade,
+)
+from lrpbook_lib.data import (
+    phantom as phantom_module,
+)
+from lrpbook_lib.data.card import data_card
+from lrpbook_lib.data.lesion import Traits, class_separation
+from lrpbook_lib.data.patient import Plan, draw_patient, random_source, scanner_of
+
+
+def fingerprint(root):
+    files = sorted(p for p in root.rglob("*") if p.is_file() and p.name[0] != ".")
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+    }
+
+
+def volumes(case):
+    names = ("t1", "t1ce", "t2", "flair", "seg")
+    return {n: nib.load(case / f"{case.name}_{n}.nii.gz") for n in names}
+
+
+def test_layout_is_that_of_brats(phantom):
+    cases = sorted(phantom.glob("[HL]GG/Phantom_*"))
+    assert len(cases) == 14
+    for case in cases:
+        _, site, number, visit = case.name.split("_")
+        assert site in "ABCDEFG" and len(number) == 3 and visit == "1"
+        images = volumes(case)
+        for name, image in images.items():
+            assert nib.aff2axcodes(image.affine) == ("L", "P", "S")
+            np.testing.assert_allclose(image.header.get_zooms(), 4)
+            assert image.shape == (60, 60, 39)
+            # The middle of the field of view of BraTS: (-119.5, 119.5) in x and y.
+            middle = image.affine @ [29.5, 29.5, 0, 1]
+            np.testing.assert_allclose(middle[:2], [-118, 118])
+            assert image.get_data_dtype() == ("uint8" if name == "seg" else "int16")
+        seg = np.asarray(images["seg"].dataobj)
+        assert set(np.unique(seg)) <= {0, 1, 2, 4} and seg.any()
+        inside = [np.asarray(images[n].dataobj) > 0 for n in ("t1", "t2", "flair")]
+        assert (inside[0] == inside[1]).all() and (inside[0] == inside[2]).all()
+        assert not (seg[~inside[0]]).any()
+        # A brain measures 0.9 to 1.9 liters.
+        assert 0.9 < inside[0].sum() * 64 / 1e6 < 2.1
+
+
+def test_signal_equations_follow_bloch():
+    """Integrate dM/dt between the pulses and compare with the closed forms."""
+    tissue = contrast.Tissue(0.8, 1.1, 0.09)
+    tr, te, ti, agent = 0.6, 0.02, 0.8, 0.15
+    t1 = 1 / (1 / tissue.t1 + contrast.RELAXIVITY * agent)
+
+    def relax(start, t1, duration, steps=20000):
+        m, dt = start, duration / steps
+        for _ in range(steps):
+            m += dt * (tissue.density - m) / t1
+        return m
+
+    m = relax(0.0, t1, tr)
+    want = m * np.exp(-te / tissue.t2)
+    assert contrast.spin_echo(tissue, tr, te, agent) == pytest.approx(want, rel=1e-3)
+    m = relax(-relax(0.0, tissue.t1, 4.0 - ti), tissue.t1, ti)
+    want = abs(m) * np.exp(-te / tissue.t2)
+    got = contrast.inversion_recovery(tissue, 4.0, ti, te)
+    # The closed form lets the recovery run through the inversion time as well.
+    assert got == pytest.approx(want, rel=0.02)
+
+
+def test_sequences_show_what_they_show_in_patients():
+    """White over gray over fluid in T1; the reverse in T2; no fluid in FLAIR."""
+    one, none = np.ones((1, 1, 1), "f4"), np.zeros((1, 1, 1), "f4")
+    timing = contrast.Sequences()
+    look = {
+        name: contrast.image_sequences({name: one}, none, timing)[:, 0, 0, 0]
+        for name in contrast.TISSUES
+    }
+    t1, t2, flair = ({n: v[i] for n, v in look.items()} for i in (0, 2, 3))
+    assert t1["white"] > 1.1 * t1["gray"] > 1.1 * t1["fluid"]
+    assert t2["fluid"] > t2["edema"] > 1.2 * t2["gray"] > 1.2 * t2["white"]
+    assert flair["edema"] > 1.3 * flair["gray"] > 3 * flair["fluid"]
+    lit = contrast.image_sequences({"enhancing": one}, none + 0.25, timing)
+    assert lit[1] > 1.4 * lit[0] and lit[2] == pytest.approx(look["enhancing"][2])
+
+
+def test_tumor_regions_look_like_their_labels(phantom):
+    """In the written images, against the patient's own healthy brain."""
+    rim, edema, whole = [], [], []
+    for case in sorted(phantom.glob("[HL]GG/Phantom_*")):
+        v = {n: np.asarray(i.dataobj).astype(float) for n, i in volumes(case).items()}
+        brain = (v["t1"] > 0) & (v["seg"] == 0)
+        unit = {n: v[n] / np.median(v[n][brain]) for n in ("t1", "t1ce", "t2", "flair")}
+        if (v["seg"] == 4).sum() > 20:
+            at = v["seg"] == 4
+            rim.append(unit["t1ce"][at].mean() - unit["t1"][at].mean())
+        if (v["seg"] == 2).sum() > 20:
+            edema.append(unit["flair"][v["seg"] == 2].mean())
+        whole.append(unit["t2"][v["seg"] > 0].mean())
+    assert len(rim) >= 3 and min(rim) > 0.1 and np.median(rim) > 0.3
+    assert np.median(edema) > 1.25 and np.median(whole) > 1.25
+
+
+def test_edema_follows_white_matter():
+    plan = Plan("Phantom_A_000_1", 0, "HGG", "A")
+    shares = []
+    for index in range(4):
+        settings = replace(plan, index=index)
+        points, _ = anatomy.grid(4.0)
+        patient = draw_patient(settings, 0, 4.0, 0.2, 0.0, 0.0)
+        # Rebuild the anatomy without the tumor from the same stream.
+        person = random_source(0, 0, index, 0)
+        pose = anatomy.Pose.draw(person, 0.0)
+        where = anatomy.place_head(person, pose, points, 4.0)
+        _, white, _, brain = anatomy.sample_tissue(
+            anatomy.load_atlas(4.0), where, pose.ventricles
+        )
+        x, y, z = white.shape
+        lead = [(n - m) // 2 for n, m in zip((60, 60, 39), white.shape, strict=True)]
+        box = tuple(slice(a, a + n) for a, n in zip(lead, (x, y, z), strict=True))
+        edema = patient.labels[::-1, ::-1][box] == 2
+        near = edema.any()
+        assert near
+        shares.append(white[edema].mean() - white[brain > 0.5].mean())
+    assert np.mean(shares) > 0.15
+
+
+def test_atlas_tissue_fractions_are_fractions():
+    atlas = anatomy.load_atlas(4.0)
+    points, full = anatomy.grid(4.0)
+    gray, white, fluid, brain = anatomy.sample_tissue(atlas, points, 0.0)
+    np.testing.assert_allclose(gray + white + fluid, brain, atol=1e-5)
+    assert min(gray.min(), white.min(), fluid.min()) >= -1e-6 and full == (60, 60, 39)
+    liters = gray.sum() * 64 / 1e6, white.sum() * 64 / 1e6
+    assert 0.6 < liters[0] < 1.1 and 0.4 < liters[1] < 0.8
+
+
+def test_smooth_field_is_standard_normal_and_smooth():
+    rng = np.random.default_rng(0)
+    fields = [anatomy.smooth_field(rng, (30, 32, 34), 2.0, 12.0) for _ in range(30)]
+    assert np.std(fields) == pytest.approx(1, abs=0.1)
+    steps = np.diff(fields, axis=1)
+    assert np.std(steps) < 0.35  # 2 mm steps of a 12 mm field
+
+
+def test_bytes_do_not_depend_on_workers_and_cohorts_nest(tmp_path):
+    knobs = {"seed": 5, "spacing": 6.0}
+    make_phantom(tmp_path / "one", patients=5, workers=1, **knobs)
+    make_phantom(tmp_path / "two", patients=5, workers=2, **knobs)
+    assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
+    make_phantom(tmp_path / "more", patients=6, workers=1, **knobs)
+    more = fingerprint(tmp_path / "more")
+    part = {k: v for k, v in fingerprint(tmp_path / "one").items() if "GG" in k}
+    assert part.items() <= more.items()
+    make_phantom(tmp_path / "other", patients=5, workers=1, **{**knobs, "seed": 6})
+    other = fingerprint(tmp_path / "other")
+    assert not set(part.values()) & set(other.values())
+
+
+def test_killed_run_resumes_to_the_same_bytes(tmp_path):
+    script = (
+        "from lrpbook_lib.data import make_phantom\n"
+        f"make_phantom({str(tmp_path / 'killed')!r}, 6, 1, spacing=5.0, workers=1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script])
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "killed").glob("?GG/Phantom_*"))) < 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    visible = sorted((tmp_path / "killed").glob("?GG/Phantom_*"))
+    assert 2 <= len(visible) < 6
+    for case in visible:
+        assert len(list(case.iterdir())) == 6  # five volumes and the truth
+        assert np.asarray(volumes(case)["seg"].dataobj).any()
+    before = {p: p.stat().st_mtime_ns for c in visible for p in c.iterdir()}
+    make_phantom(tmp_path / "killed", 6, 1, spacing=5.0, workers=1)
+    assert all(p.stat().st_mtime_ns == t for p, t in before.items())
+    make_phantom(tmp_path / "clean", 6, 1, spacing=5.0, workers=1)
+    assert fingerprint(tmp_path / "killed") == fingerprint(tmp_path / "clean")
+    assert not list((tmp_path / "killed").rglob(".*"))
+
+
+def test_finished_cohort_is_left_alone_and_other_knobs_refused(phantom):
+    before = fingerprint(phantom)
+    start = time.perf_counter()
+    make_phantom(phantom, patients=14, seed=3, spacing=4.0)
+    assert time.perf_counter() - start < 0.5
+    assert fingerprint(phantom) == before
+    with pytest.raises(FileExistsError, match=r"difficulty=0\.5 \(not 0\.9\)"):
+        make_phantom(phantom, patients=14, seed=3, spacing=4.0, difficulty=0.9)
+    assert fingerprint(phantom) == before
+
+
+def test_a_lost_case_is_made_again(tmp_path):
+    root = make_phantom(tmp_path / "p", patients=2, spacing=6.0, workers=1)
+    before = fingerprint(root)
+    case = next(root.glob("?GG/Phantom_*"))
+    for file in case.iterdir():
+        file.unlink()
+    case.rmdir()
+    make_phantom(root, patients=2, spacing=6.0, workers=1)
+    assert fingerprint(root) == before
+
+
+def test_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"thesis\.txt"):
+        make_phantom(tmp_path, patients=1)
+    assert [p.name for p in tmp_path.iterdir() if p.name[0] != "."] == ["thesis.txt"]
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    written = []
+    honest = phantom_module.write_nifti
+
+    def full(path, volume, affine):
+        if len(written) == 8:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path)
+        honest(path, volume, affine)
+
+    monkeypatch.setattr(phantom_module, "write_nifti", full)
+    with pytest.raises(OSError, match="disk is full") as error:
+        make_phantom(tmp_path / "p", patients=3, spacing=6.0, workers=1)
+    assert error.value.errno == errno.ENOSPC
+    cases = list((tmp_path / "p").glob("?GG/*"))
+    assert len(cases) == 1 and len(list(cases[0].iterdir())) == 6
+    assert not list((tmp_path / "p").rglob(".*"))
+    monkeypatch.undo()
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    make_phantom(tmp_path / "p", patients=3, spacing=6.0, workers=1)
+    assert read_manifest(tmp_path / "p")["complete"]
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"),
+    [
+        ("patients", 0),
+        ("difficulty", 1.5),
+        ("confounding", -0.1),
+        ("site_strength", 9),
+        ("spacing", 0.1),
+        ("seed", -1),
+    ],
+)
+def test_senseless_knobs_are_named(knob, value):
+    with pytest.raises(ValueError, match=knob):
+        PhantomSettings(**{knob: value})
+
+
+def site_auc(**knobs):
+    plans = plan_cohort(PhantomSettings(patients=400, **knobs))
+    return site_predicts_grade([p.site for p in plans], [p.grade for p in plans])
+
+
+def test_site_predicts_grade_as_in_brats_and_not_without_confounding():
+    confounded = site_auc(confounding=1.0)
+    assert 0.97 < confounded["auc"] <= 1.0
+    assert 0.38 < site_auc(confounding=0.0)["auc"] < 0.62
+    assert 0.6 < site_auc(confounding=0.5)["auc"] < 0.95
+
+
+def test_small_cohorts_hold_both_grades_and_a_mixed_site():
+    for seed in range(5):
+        plans = plan_cohort(PhantomSettings(patients=12, seed=seed))
+        assert {p.grade for p in plans} == {"HGG", "LGG"}
+        assert any(p.site in "FG" for p in plans)
+
+
+def test_site_strength_zero_makes_all_scanners_one():
+    same = {scanner_of(0, s, 0.0) for s in "ABCDEFG"}
+    assert len(same) == 1 and same.pop().timing == contrast.Sequences()
+    assert len({scanner_of(0, s, 1.0) for s in "ABCDEFG"}) == 7
+    assert scanner_of(0, "A", 1.0) == scanner_of(0, "A", 1.0)
+
+
+@pytest.mark.parametrize("difficulty", [0.0, 0.5, 0.8, 1.0])
+def test_difficulty_sets_the_overlap_that_theory_says(difficulty):
+    rng = np.random.default_rng(1)
+    z = {
+        g: [Traits.draw(rng, g, difficulty).malignancy for _ in range(1500)]
+        for g in ("HGG", "LGG")
+    }
+    correct = (np.mean(np.array(z["HGG"]) > 0) + np.mean(np.array(z["LGG"]) < 0)) / 2
+    ideal = NormalDist().cdf(class_separation(difficulty))
+    assert correct == pytest.approx(ideal, abs=0.02)
+
+
+def test_grade_changes_what_it_changes_in_patients():
+    rng = np.random.default_rng(2)
+    draws = {g: [Traits.draw(rng, g, 0.5) for _ in range(300)] for g in ("HGG", "LGG")}
+
+    def median(grade, trait):
+        return np.median([getattr(t, trait) for t in draws[grade]])
+
+    for trait in ("necrosis", "agent", "edema", "irregularity", "mass_effect"):
+        assert median("HGG", trait) > 1.2 * median("LGG", trait), trait
+        low = [getattr(t, trait) for t in draws["LGG"]]
+        high = [getattr(t, trait) for t in draws["HGG"]]
+        assert max(low) > np.quantile(high, 0.3)  # honest overlap
+    assert median("HGG", "softness") < median("LGG", "softness")
+
+
+def test_ventricle_confounder_widens_ventricles_and_is_off_by_default():
+    assert PhantomSettings().ventricle_confounding == 0
+    plan = Plan("Phantom_A_000_1", 0, "HGG", "A")
+
+    def fluid(shift):
+        points, _ = anatomy.grid(3.0)
+        rng = random_source(0, 0, plan.index, 0)
+        pose = anatomy.Pose.draw(rng, shift)
+        where = anatomy.place_head(rng, pose, points, 3.0)
+        maps = anatomy.sample_tissue(anatomy.load_atlas(3.0), where, pose.ventricles)
+        x, y, z = points
+        middle = (np.abs(x) < 35) & (y > -60) & (y < 30) & (z > 0) & (z < 35)
+        return (maps[2] * middle).sum() * 27 / 1000
+
+    narrow, wide = fluid(-1.0), fluid(4.0)
+    assert wide > narrow + 8  # milliliters
+
+
+def test_card_says_what_it_is_and_every_knob(phantom):
+    manifest = read_manifest(phantom)
+    card = data_card(manifest)
+    assert "synthetic" in card.lower() and "cannot teach" in card.lower()
+    assert manifest["hash"] in card
+    for knob, value in manifest["settings"].items():
+        assert knob in card and f"{value:g}" in card
+    assert "clinical" in card
+
+
+def test_manifest_tells_the_truth_of_each_case(phantom):
+    manifest = read_manifest(phantom)
+    assert manifest["complete"] and len(manifest["cases"]) == 14
+    for name, case in manifest["cases"].items():
+        folder = phantom / case["grade"] / name
+        seg = np.asarray(volumes(folder)["seg"].dataobj)
+        edema = (seg == 2).sum() * 64 / 1000
+        assert case["volume_ml"]["edema"] == pytest.approx(edema, abs=0.01)
+        assert f"_{case['site']}_" in name
