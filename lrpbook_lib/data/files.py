@@ -10,13 +10,14 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 
 
 @contextmanager
@@ -141,6 +142,29 @@ def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
     image.set_sform(affine, code=1)
     image.header.set_xyzt_units("mm", "sec")
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
+
+
+@contextmanager
+def npy_stream(
+    path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an ``.npy`` file of known shape block by block, along its first axis.
+
+    Unlike a memory-mapped array, what was written does not count as this process's
+    memory.
+    """
+    with path.open("wb") as stream:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        np.lib.format.write_array_header_1_0(stream, header)
+
+        def append(block: np.ndarray) -> None:
+            stream.write(np.ascontiguousarray(block, dtype=dtype).data)
+
+        yield append
 
 
 def digest(content: Any) -> str:

@@ -32,6 +32,7 @@ from lrpbook_lib.data.choosing import (
 from lrpbook_lib.data.files import (
     digest,
     file_digest,
+    npy_stream,
     only_one,
     quiet,
     remove,
@@ -354,8 +355,6 @@ def _join(
     problems: list[Problem],
 ) -> None:
     """Write the pieces, in the order of the cases, into one set of arrays."""
-    from numpy.lib.format import open_memmap
-
     rows, shapes = [], {}
     for case, key in zip(cases, keys, strict=True):
         if (piece := pieces / f"{key}.npz").exists():
@@ -380,20 +379,16 @@ def _join(
     channels = len(settings.sequences)
     with whole_or_absent(target) as beside:
         beside.mkdir()
-        images = open_memmap(
-            beside / "images.npy", "w+", np.float32, (total, channels, *shape)
-        )
-        tumor = open_memmap(beside / "tumor.npy", "w+", np.uint8, (total, *shape))
-        brain = open_memmap(beside / "brain.npy", "w+", np.bool_, (total, *shape))
-        start = 0
-        for _, piece, _, z in rows:
-            here = slice(start, start + len(z))
-            with np.load(piece) as arrays:
-                images[here], tumor[here] = arrays["images"], arrays["tumor"]
-                brain[here] = arrays["brain"]
-            start = here.stop
-        for array in (images, tumor, brain):
-            array.flush()
+        kinds = {
+            "images": (np.float32, (total, channels, *shape)),
+            "tumor": (np.uint8, (total, *shape)),
+            "brain": (np.bool_, (total, *shape)),
+        }
+        for name, (dtype, whole) in kinds.items():
+            with npy_stream(beside / f"{name}.npy", dtype, whole) as append:
+                for _, piece, _, _ in rows:
+                    with np.load(piece) as arrays:
+                        append(arrays[name])
         counts = [len(z) for *_, z in rows]
 
         def spread(values: list[str]) -> np.ndarray:

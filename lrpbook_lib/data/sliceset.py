@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset
 
 from lrpbook_lib.data.choosing import CLASSES
-from lrpbook_lib.data.files import whole_or_absent, write_json
+from lrpbook_lib.data.files import npy_stream, whole_or_absent, write_json
 
 _ARRAYS = ("images", "tumor", "brain")
 _TABLE = ("labels", "z", "patient", "site", "case")
@@ -251,12 +251,9 @@ class SliceSet(Dataset):
                 whole = self.store.arrays[name]
                 rows = np.arange(len(whole)) if self.rows is None else self.rows
                 shape = (len(self), *whole.shape[1:])
-                out = np.lib.format.open_memmap(
-                    beside / f"{name}.npy", "w+", whole.dtype, shape
-                )
-                for start in range(0, len(rows), 64):  # bounded memory
-                    out[start : start + 64] = whole[rows[start : start + 64]]
-                out.flush()
+                with npy_stream(beside / f"{name}.npy", whole.dtype, shape) as append:
+                    for start in range(0, len(rows), 64):  # bounded memory
+                        append(whole[rows[start : start + 64]])
             columns: dict[str, Any] = {k: self.table[k] for k in _TABLE}
             np.savez(beside / "table.npz", **columns)
             meta = asdict(_Meta.of(self))
