@@ -8,13 +8,15 @@ import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
-import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
+
+if TYPE_CHECKING:
+    import torch
 
 #: Field of view in mm (left-right, front-back, up-down), that of the BraTS releases.
 FIELD_OF_VIEW = (240.0, 240.0, 156.0)
@@ -44,8 +46,8 @@ class Atlas:
         matter, some distance away from the ventricles).
     """
 
-    maps: torch.Tensor
-    push: torch.Tensor
+    maps: "torch.Tensor"
+    push: "torch.Tensor"
     origin: np.ndarray
     step: float
     seats: np.ndarray
@@ -103,6 +105,8 @@ def load_atlas(spacing: float) -> Atlas:
 
     The result is kept for the process: a worker pays for it once.
     """
+    import torch  # takes seconds: planning a cohort does without
+
     sources = {name: _nilearn_map(name) for name in ("t1", "gm", "wm")}
     origin = sources["t1"].affine[:3, 3].astype(np.float32)
     t1, gm, wm = (np.asanyarray(sources[n].dataobj) for n in ("t1", "gm", "wm"))
@@ -207,7 +211,9 @@ def place_head(
     return placed
 
 
-def _sample(maps: torch.Tensor, where: np.ndarray) -> np.ndarray:
+def _sample(maps: "torch.Tensor", where: np.ndarray) -> np.ndarray:
+    import torch
+
     # grid_sample wants (z, y, x) order and coordinates in [-1, 1].
     sizes = np.array(maps.shape[1:], dtype=np.float32)[:, None, None, None]
     unit = (where * (2 / (sizes - 1)) - 1)[::-1]

@@ -12,7 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from lrpbook_lib.data.cases import Case, CaseList, Problem, as_path
-from lrpbook_lib.data.files import usable_cores
+from lrpbook_lib.data.files import file_digest, usable_cores
 from lrpbook_lib.data.releases import RELEASES, Release, recognize, sequence_of
 from lrpbook_lib.data.tables import Record, key, read_records
 from lrpbook_lib.data.volumes import (
@@ -180,8 +180,14 @@ def _settle(
         best = [path for rank, path in ranked if rank == ranked[0][0]]
         if len({p.parent for p in best}) > 1:
             shown = " and ".join(str(p.parent) for p in best[:2])
-            problem("id collides", f"{found.id} lies in {shown}: rename one of them")
-            return None, problems
+            if not _same_content(best):
+                problem(
+                    "id collides", f"{found.id} lies in {shown}: rename one of them"
+                )
+                return None, problems
+            # Kaggle's TCGA-LGG archive holds everything twice, for one.
+            if not problems:
+                problem("copied case", f"{found.id} lies in {shown}, alike", False)
         if best:
             paths[sequence] = best[0]
     if "seg" not in paths and paths:
@@ -233,6 +239,16 @@ def _settle(
             problem(kind, detail)
     lost = any(p.dropped for p in problems)
     return (None if lost else case), problems
+
+
+def _same_content(paths: list[Path]) -> bool:
+    """Whether files, or folders of files, hold the same bytes."""
+
+    def content(path: Path) -> list[str]:
+        files = sorted(p for p in path.iterdir()) if path.is_dir() else [path]
+        return [file_digest(file) for file in files]
+
+    return all(content(path) == content(paths[0]) for path in paths[1:])
 
 
 def _first_group(pattern: str, text: str) -> str:
@@ -325,11 +341,38 @@ def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
         except ValueError as error:
             kind = "unknown labels" if name == "seg" else "unreadable file"
             troubles.append((kind, f"{path}: {error}"))
+    if not troubles and (turned := _mask_turned(case)):
+        troubles.append(turned)
     sizes = {name: shape[:3] for name, shape in shapes.items()}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
         troubles.append(("wrong shape", f"volumes of {case.id} differ: {told}"))
     return troubles
+
+
+def _mask_turned(case: Case) -> tuple[str, str] | None:
+    """Trouble where the mask's header turns it out of the brain.
+
+    A mask saved without its header has other axes than its images, and would lie
+    mirrored: silently, for its shape is right.
+    """
+    image = next((case.paths[n] for n in case.sequences), None)
+    if not case.description.kind.startswith("nifti") or image is None:
+        return None
+    if "seg" not in case.paths:
+        return None
+    grids: list[Any] = [nib.load(p) for p in (image, case.paths["seg"])]
+    if nib.aff2axcodes(grids[0].affine) == nib.aff2axcodes(grids[1].affine):
+        return None
+    seg = read_sequence(case, "seg")[0] > 0
+    brain = read_sequence(case, case.sequences[0])[0] != 0
+    if seg.shape != brain.shape or (seg & brain).sum() >= 0.95 * seg.sum():
+        return None
+    return (
+        "mask turned",
+        f"the axes of {case.paths['seg']} are not those of the images, and it lies "
+        "outside the brain: copy the header of an image to it",
+    )
 
 
 def check_header(path: Path) -> tuple[tuple[int, ...], bool]:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -260,20 +261,28 @@ def test_client_failures_repeat_the_steps(tmp_path):
     one_line(result, "status 3", "kaggle.json")
 
 
-def test_scripts_from_phantom_to_slices(tmp_path):
-    env = {"TQDM_DISABLE": "1", "LRPBOOK_CACHE": str(tmp_path / "cache")}
-    root = tmp_path / "phantom"
-    made = script(
-        "make_phantom", root, "--patients", 2, "--spacing", 6, "--workers", 1, **env
-    )
-    assert made.returncode == 0, made.stderr
+def test_scripts_from_phantom_to_slices(tmp_path, monkeypatch, capsys):
+    def call(name, *arguments):
+        path = ROOT / "data_scripts" / f"{name}.py"
+        monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as end:
+            return end.code, capsys.readouterr().err
+        return 0, capsys.readouterr().out
+
+    root, out = tmp_path / "phantom", tmp_path / "slices"
+    small = ("--patients", 2, "--spacing", 6, "--workers", 1)
+    code, said = call("make_phantom", root, *small)
+    assert code == 0 and "2 synthetic patients" in said
     assert "synthetic" in (root / "CARD.md").read_text().lower()
-    out = tmp_path / "slices"
-    cut = script("prepare_slices", root, out, "--size", 32, "--workers", 1, **env)
-    assert cut.returncode == 0, cut.stderr
-    assert "Phantom" in cut.stdout and (out / "images.npy").exists()
-    refused = script("make_phantom", root, "--patients", 3, "--spacing", 6, **env)
-    one_line(refused, "make_phantom.py", "patients=2")
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    one_line(script("prepare_slices", empty, out, **env), "no case of a known release")
+    code, said = call("make_phantom", root, *small)  # again: no work, no complaint
+    assert code == 0
+    code, said = call("prepare_slices", root, out, "--size", 32, "--workers", 1)
+    assert code == 0 and "Phantom" in said and (out / "images.npy").exists()
+    code, said = call("make_phantom", root, "--patients", 3, "--spacing", 6)
+    assert code == 1 and said.startswith("make_phantom.py: ") and "patients=2" in said
+    (tmp_path / "empty").mkdir()
+    code, said = call("prepare_slices", tmp_path / "empty", out)
+    assert code == 1 and "no case of a known release" in said
+    assert len(said.strip().splitlines()) == 1

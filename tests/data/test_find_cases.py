@@ -372,12 +372,33 @@ def test_files_of_several_gzip_members_are_whole(tmp_path):
 
 def test_colliding_ids_are_told(tmp_path):
     folder = write_case(tmp_path, "BraTS 2018")
-    shutil.copytree(folder, tmp_path / "copy" / "HGG" / folder.name)
+    other = tmp_path / "copy" / "HGG" / folder.name
+    shutil.copytree(folder, other)
     write_case(tmp_path, "BraTS 2019")
+    same = find_cases(tmp_path)
+    assert len(same) == 2 and same.report()["kind"].tolist() == ["copied case"]
+    write_volume(other / f"{folder.name}_t1.nii.gz", small_case(7)[0]["t1"])
     cases = find_cases(tmp_path)
     assert len(cases) == 1
     (detail,) = cases.report()["detail"]
     assert "copy" in detail and "rename" in detail
+
+
+def test_a_mask_without_its_header_is_not_mirrored_in_silence(tmp_path):
+    images, seg = small_case()
+    for array in images.values():
+        array[:, :8] = array[:, 13:] = 0  # off the middle: a turn shows
+    folder = write_case(tmp_path, "BraTS 2018", images, seg * (images["t1"] > 0))
+    path = folder / f"{folder.name}_seg.nii.gz"
+    write_volume(path, seg * (images["t1"] > 0), np.eye(4))
+    cases = find_cases(tmp_path)
+    assert not cases and cases.report()["kind"].tolist() == ["mask turned"]
+    # Other axes with an honest header are fine.
+    write_volume(path, (seg * (images["t1"] > 0))[::-1, ::-1], np.eye(4))
+    (case,) = find_cases(tmp_path)
+    np.testing.assert_array_equal(
+        case.load()["seg"] > 0, (seg * (images["t1"] > 0))[::-1, ::-1] > 0
+    )
 
 
 def test_no_release_is_a_clear_error(tmp_path):
