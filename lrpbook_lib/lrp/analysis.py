@@ -10,7 +10,7 @@ import inspect
 import operator
 from typing import Any
 
-from torch import fx
+from torch import fx, nn
 
 from . import ops_flow, ops_layers
 from .composite import Composite, Place
@@ -42,6 +42,7 @@ class Analysis:
             op = self.op(node)
             if op is not None and self.active(node) and op.nonnegative(self, node):
                 self._nonnegative.add(node)
+        self.modal = self._modal()
         self._check_in_place()
         self.places = self._places()
         order = {name: self._order(n) for name, n in trace.named().items()}
@@ -80,6 +81,15 @@ class Analysis:
         if node.op == "call_module":
             return getattr(self.trace.module(node), name, default)
         return node.kwargs.get(name, default)
+
+    def mode_of(self, node: fx.Node) -> nn.Module | None:
+        """The module whose mode decides what a dropout or batch norm does."""
+        if not isinstance(self.op(node), ops_flow.Dropout | ops_layers.BatchNorm):
+            return None
+        if node.op == "call_module":
+            module = self.trace.module(node)
+            return module if getattr(module, "p", 1) else None
+        return self.trace.model.get_submodule(self.trace.owner(node))
 
     def folds(self, norm: fx.Node) -> fx.Node | None:
         """The layer that a batch norm folds into, where it stands right behind one."""
@@ -137,6 +147,15 @@ class Analysis:
                 if not is_shape:
                     active.add(node)
         return active
+
+    def _modal(self) -> set[fx.Node]:
+        """Nodes whose value differs between training and evaluation mode."""
+        modal: set[fx.Node] = set()
+        for node in self.nodes:
+            own = isinstance(self.op(node), ops_flow.Dropout | ops_layers.BatchNorm)
+            if own or any(n in modal for n in node.all_input_nodes):
+                modal.add(node)
+        return modal
 
     def _order(self, node: fx.Node) -> int:
         return self._positions[node]

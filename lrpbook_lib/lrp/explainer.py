@@ -17,11 +17,6 @@ from .transform import Writer
 if TYPE_CHECKING:
     import pandas as pd
 
-_MODAL = (
-    nn.modules.dropout._DropoutNd,
-    nn.modules.batchnorm._BatchNorm,
-)
-
 
 class Explainer(nn.Module):
     r"""A model, and where in the input each of its answers came from.
@@ -48,7 +43,7 @@ class Explainer(nn.Module):
         With dropout and batch norm in training mode there are two networks to speak of.
         True (default): logits are those of the training pass, relevance is that of the
         network in evaluation form (dropout off, running statistics), which costs a
-        second forward pass while any such layer is in training mode. False: relevance
+        second forward pass from the first such layer on. False: relevance
         of the very pass that made the logits, with its dropout masks and its batch
         statistics. In evaluation mode there is no difference.
     check : bool
@@ -97,24 +92,23 @@ class Explainer(nn.Module):
         self._writer = Writer(self._trace, self.composite, self.at, live=not self.clean)
         self._programs: dict[Any, tuple[str, Callable[..., Any]]] = {}
         self._program(())
-        self._modal = [
-            m
-            for m in self.model.modules()
-            if isinstance(m, _MODAL) and getattr(m, "p", 1) != 0
-        ]
+        self._program((), training=True)  # not while torch.compile is looking
+        # Functional dropout and batch norm follow the mode of the module they stand in.
+        owners = {self._writer.mode_of(node) for node in self._writer.modal}
+        self._modal = [m for m in owners if m is not None]
 
     def _program(
-        self, layers: tuple[str, ...], watched: bool = False
+        self, layers: tuple[str, ...], watched: bool = False, training: bool = False
     ) -> Callable[..., Any]:
-        key = (layers, watched)
+        key = (layers, watched, training)
         if key not in self._programs:
-            self._programs[key] = self._writer.compile(layers, watched)
+            self._programs[key] = self._writer.compile(*key)
         return self._programs[key][1]
 
     @property
     def program(self) -> str:
         """The program that runs: forward and relevance pass as readable Python."""
-        return self._programs[((), False)][0]
+        return self._programs[((), False, False)][0]
 
     @property
     def rules(self) -> pd.DataFrame:
@@ -171,21 +165,12 @@ class Explainer(nn.Module):
         compiling = torch.compiler.is_compiling()
         if self.check and not compiling:
             self._check(x)
-        program = self._program(tuple(layers or ()))
+        training = self.clean and any(m.training for m in self._modal)
+        program = self._program(tuple(layers or ()), training=training)
         x = _fast_layout(x)
         start = self._start(target, self.check and not compiling)
         out, relevance, by_layer = program(self.model, x, start, **rules)
-        if self.clean and any(m.training for m in self._modal):
-            out = self._training_pass(x)
         return (out, relevance) if layers is None else (out, relevance, by_layer)
-
-    def _training_pass(self, x: Tensor) -> Tensor:
-        if self.at is None:
-            return self.model(x)
-        if "prefix" not in self._programs:
-            live = Writer(self._trace, self.composite, self.at, live=True)
-            self._programs["prefix"] = live.compile_forward()
-        return self._programs["prefix"][1](self.model, x)
 
     def _start(
         self, target: Tensor | int | None, check: bool

@@ -23,7 +23,9 @@ def _statistics(
         mean = h.mean(dims)
         var = h.var(dims, correction=0)
     else:
-        mean, var = norm.running_mean, norm.running_var
+        # A later training pass updates the statistics in place; a gradient through
+        # this one still needs the values it has used.
+        mean, var = norm.running_mean.clone(), norm.running_var.clone()
     return mean, var, norm.weight, norm.bias
 
 
@@ -67,7 +69,8 @@ def instance(norm: Any, h: Tensor) -> Scale:
     frozen = norm.track_running_stats and not norm.training
     if frozen:
         shape = (1, -1, *[1] * len(dims))
-        mean, var = norm.running_mean.reshape(shape), norm.running_var.reshape(shape)
+        mean = norm.running_mean.clone().reshape(shape)
+        var = norm.running_var.clone().reshape(shape)
     else:
         mean = h.mean(dims, keepdim=True)
         var = h.var(dims, correction=0, keepdim=True)

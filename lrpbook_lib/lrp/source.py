@@ -51,12 +51,14 @@ class Source(Analysis):
         super().__init__(trace, composite, at)
         self._rule_stems = {type(r).__name__.lower() for r in self.rules.values()}
         self._bound: dict[str, Any] = {}
+        self._suffixed: set[fx.Node] = set()
 
     def var(self, node: fx.Node) -> str:
         """The variable that holds the output of a node."""
         stem = node.name.rstrip("_0123456789")
         bad = node.name in _RESERVED or keyword.iskeyword(node.name)
-        return f"{node.name}_" if bad or stem in self._rule_stems else node.name
+        name = f"{node.name}_" if bad or stem in self._rule_stems else node.name
+        return f"{name}_train" if node in self._suffixed else name
 
     def bind(self, value: Any, hint: str) -> str:
         """A name in the program for an object that has no spelling of its own."""

@@ -71,7 +71,12 @@ class Writer(Source):
             return f"watch({self.name(node)!r}, {function}, {args})"
         return f"{function}({args})"
 
-    def write(self, layers: tuple[str, ...] = (), watched: bool = False) -> str:
+    def write(
+        self,
+        layers: tuple[str, ...] = (),
+        watched: bool = False,
+        training: bool = False,
+    ) -> str:
         """The program as text.
 
         Parameters
@@ -80,6 +85,9 @@ class Writer(Source):
             Names of layers whose relevance is returned as well.
         watched : bool
             Whether every redistribution reports to a ``watch`` function (the ledger).
+        training : bool
+            Whether the output is that of a training pass of its own: what dropout and
+            batch norm change is run once more, the rest is shared.
         """
         self._watched = watched
         self._bound = {}
@@ -87,6 +95,9 @@ class Writer(Source):
         self._name_rules()
         body = self._forward() + self._backward()
         end, first = self.var(self.end), self.trace.input
+        if training:
+            body += self._training_pass()
+            end = f"{end}_train" if self.end in self.modal else end
         shown = ", ".join(
             f"{name!r}: R_{self.var(n)}" if n in self._reached else f"{name!r}: None"
             for name, n in wanted.items()
@@ -144,6 +155,16 @@ class Writer(Source):
                 lines.append(_noted(op.forward(self, node), self._note(node)))
         return lines
 
+    def _training_pass(self) -> list[str]:
+        lines = ["", "# Training: what dropout and batch norm change, as they are now."]
+        kept, self.live, self._suffixed = self.live, True, self.modal
+        for node in self.nodes:
+            if node in self.modal:
+                op = self.op(node) or Op()
+                lines.append(_noted(op.forward(self, node), self._note(node)))
+        self.live, self._suffixed = kept, set()
+        return lines
+
     def _backward(self) -> list[str]:
         end = self.var(self.end)
         lines = [
@@ -192,10 +213,13 @@ class Writer(Source):
         return self.name(node)
 
     def compile(
-        self, layers: tuple[str, ...] = (), watched: bool = False
+        self,
+        layers: tuple[str, ...] = (),
+        watched: bool = False,
+        training: bool = False,
     ) -> tuple[str, Callable[..., Any]]:
         """The program as text, and as the function that this text defines."""
-        text = self.write(layers, watched)
+        text = self.write(layers, watched, training)
         namespace: dict[str, Any] = {**VOCABULARY, **self._bound}
         # Rules stand in the signature as defaults: a keyword puts in another setting.
         for rule in self._rule_objects.values():
@@ -208,17 +232,6 @@ class Writer(Source):
         if self._rule_objects:
             program.__kwdefaults__ = dict(self._rule_objects)
         return text, program
-
-    def compile_forward(self) -> tuple[str, Callable[..., Any]]:
-        """The forward pass alone, up to where relevance would start."""
-        self._bound = {}
-        first = self.var(self.trace.input)
-        body = [*self._forward(), f"return {self.var(self.end)}"]
-        lines = [f"def program(model, {first}):", *(f"    {line}" for line in body)]
-        text = "\n".join([*lines, ""])
-        namespace: dict[str, Any] = {**VOCABULARY, **self._bound}
-        exec(compile(text, "<lrp forward>", "exec"), namespace)
-        return text, namespace["program"]
 
     def _wanted(self, layers: tuple[str, ...]) -> dict[str, fx.Node]:
         named, out = self.trace.named(), {}
