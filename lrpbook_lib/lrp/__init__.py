@@ -1,8 +1,10 @@
 """Layer-wise relevance propagation as a program of differentiable operations."""
 
+from .bilrp import BiLRP, Pair
 from .composite import COMPOSITES, Composite
 from .errors import LRPError, UnsupportedOperationError, UntraceableModelError
 from .explainer import Explainer
+from .exports import export, export_onnx
 from .layers import Affine, affine
 from .registry import register, unregister
 from .rule import Rule
@@ -21,12 +23,14 @@ __all__ = [
     "COMPOSITES",
     "Affine",
     "AlphaBeta",
+    "BiLRP",
     "Composite",
     "Epsilon",
     "Explainer",
     "Flat",
     "Gamma",
     "LRPError",
+    "Pair",
     "Pass",
     "Rule",
     "UnsupportedOperationError",
@@ -35,6 +39,8 @@ __all__ = [
     "ZBox",
     "ZPlus",
     "affine",
+    "export",
+    "export_onnx",
     "register",
     "unregister",
 ]

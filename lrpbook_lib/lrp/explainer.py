@@ -83,6 +83,7 @@ class Explainer(nn.Module):
         if start not in STARTS:
             raise LRPError(f"start is {start!r}; it takes one of {', '.join(STARTS)}.")
         self.model = model
+        self.training = model.training
         self.composite = composite_named(composite)
         self.at, self.start, self.clean, self.check = at, start, clean, check
         self._prepare()
@@ -109,6 +110,11 @@ class Explainer(nn.Module):
     def program(self) -> str:
         """The program that runs: forward and relevance pass as readable Python."""
         return self._programs[((), False, False)][0]
+
+    @property
+    def program_rules(self) -> dict[str, Any]:
+        """The rules of the program by the names they have there."""
+        return dict(self._program(()).__kwdefaults__ or {})
 
     @property
     def rules(self) -> pd.DataFrame:
@@ -171,6 +177,34 @@ class Explainer(nn.Module):
         start = self._start(target, self.check and not compiling)
         out, relevance, by_layer = program(self.model, x, start, **rules)
         return (out, relevance) if layers is None else (out, relevance, by_layer)
+
+    def activation(self, x: Tensor) -> Tensor:
+        """What relevance would start from: the output of the layer ``at``.
+
+        In evaluation form unless ``clean`` is off, whatever mode the model is in.
+        """
+        if self.check and not torch.compiler.is_compiling():
+            self._check(x)
+        if "forward" not in self._programs:
+            self._programs["forward"] = self._writer.compile_forward()
+        return self._programs["forward"][1](self.model, _fast_layout(x))
+
+    def walk(self, x: Tensor, start: Callable[[Tensor], Tensor]) -> Tensor:
+        """Relevance of the input for a start relevance of your own.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, *in)
+        start : callable
+            From the output ``(B, *out)`` to its relevance. For one sample (B = 1) it
+            may return several rows ``(M, *out)``, which walk back side by side and
+            share every denominator.
+
+        Returns
+        -------
+        Tensor of shape (B, *in) or (M, *in)
+        """
+        return self._program(())(self.model, _fast_layout(x), start)[1]
 
     def _start(
         self, target: Tensor | int | None, check: bool

@@ -155,6 +155,16 @@ class Writer(Source):
                 lines.append(_noted(op.forward(self, node), self._note(node)))
         return lines
 
+    def compile_forward(self) -> tuple[str, Callable[..., Any]]:
+        """The forward pass alone, up to where relevance would start."""
+        self._bound = {}
+        lines = [*self._forward(), f"return {self.var(self.end)}"]
+        head = f"def program(model, {self.var(self.trace.input)}):"
+        text = "\n".join([head, *(f"    {line}" for line in lines), ""])
+        namespace: dict[str, Any] = {**VOCABULARY, **self._bound}
+        exec(compile(text, "<lrp forward>", "exec"), namespace)
+        return text, namespace["program"]
+
     def _training_pass(self) -> list[str]:
         lines = ["", "# Training: what dropout and batch norm change, as they are now."]
         kept, self.live, self._suffixed = self.live, True, self.modal
