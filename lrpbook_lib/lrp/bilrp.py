@@ -103,7 +103,8 @@ def _inside(rows: Tensor, mask: Tensor) -> Tensor:
             f"The mask has shape {tuple(mask.shape)}; the input it belongs to has "
             f"{tuple(space)} positions."
         )
-    return (rows.sum(1) * mask.to(rows.dtype)).flatten(1).sum(1)
+    inside = rows.sum(1) * mask.to(rows.dtype)
+    return inside.flatten(1).sum(1) if inside.ndim > 1 else inside
 
 
 def _blocks(rows: Tensor, size: int) -> Tensor:
@@ -188,7 +189,7 @@ class BiLRP:
         # Variance of the dot product of two vectors seen through random signs.
         variance = z.square().sum() * z_other.square().sum() + similarity.square()
         variance = variance - 2 * (z * z_other).square().sum()
-        error = float((variance.clamp(min=0) / self.project).sqrt())
+        error = float((variance.detach().clamp(min=0) / self.project).sqrt())
         left, right = self._walk(x, rows), self._walk(other, rows)
         return Pair(left, right, similarity, None, error)
 

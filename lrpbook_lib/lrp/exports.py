@@ -96,6 +96,9 @@ def export_onnx(
 
     Notes
     -----
+    Bilinear upsampling, average pooling and padding other than zeros go back by an
+    automatic transpose that the ONNX exporter cannot write down yet; ``export`` can.
+
     Max pooling is discontinuous: where two entries of a window differ by less than a
     rounding error, another runtime may see another winner, and relevance moves there.
     Compare runtimes by correlation, not by the largest difference.

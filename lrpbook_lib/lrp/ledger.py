@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .rule import Rule
+from .steps import EPSILON, stabilize
 
 if TYPE_CHECKING:
     from .explainer import Explainer
@@ -41,8 +42,8 @@ class Watch:
     def __call__(self, name: str, function: Any, *args: Any, **kwargs: Any) -> Tensor:
         out = function(*args, **kwargs)
         R = kwargs["R"]
-        row = self.rows.get(name)
-        if row is None:
+        row, new = self.rows.get(name, {}), name not in self.rows
+        if new:
             row = self.rows[name] = {
                 "layer": name,
                 "rule": _shown(function),
@@ -55,11 +56,29 @@ class Watch:
             }
         row["relevance_in"] += _total(out)
         if isinstance(function, Rule):
-            bias, stabilizer, degenerate = function.absorbed(*args, **kwargs)
-            row["bias"] += float(bias.double().sum())
-            row["stabilizer"] += float(stabilizer.double().sum())
-            row["degenerate"] += float(degenerate.double().sum())
+            _book(row, *function.absorbed(*args, **kwargs))
+        elif new:
+            _book(row, *_absorbed_in_sum(**kwargs))
         return out
+
+
+def _book(row: dict[str, Any], bias: Tensor, stabilizer: Tensor, weak: Tensor) -> None:
+    row["bias"] += _total(bias)
+    row["stabilizer"] += _total(stabilizer)
+    row["degenerate"] += _total(weak)
+
+
+def _absorbed_in_sum(R: Tensor, a: Tensor, z: Tensor, **more: Any) -> tuple:
+    """What a sum keeps: the constant's share as bias, and the stabilizer's."""
+    if "dims" in more:  # a mean divides by the sum, not by itself
+        dims, kept = more["dims"], more["keepdim"]
+        z = a.sum(dims, keepdim=kept)
+    stable = stabilize(z)
+    share = R / stable
+    constant = more.get("constant")
+    bias = R.new_zeros(()) if constant is None else share * constant
+    weak = R.abs() * (z.abs() <= EPSILON)
+    return bias, share * (stable - z), weak
 
 
 def _shown(function: Any) -> str:

@@ -149,10 +149,14 @@ class Add(Op):
         left, right = node.args[:2] if len(node.args) > 1 else self._named(node)
         alpha = node.kwargs.get("alpha", 1)
         times = "" if alpha == 1 else f"{w.source(alpha)} * "
-        for i, (n, sign) in enumerate(((left, ""), (right, self.sign + times))):
+        terms = ((left, ""), (right, self.sign + times))
+        constant = "".join(
+            f", constant={sign}{w.source(n)}" for n, sign in terms if not w.active(n)
+        )
+        for n, sign in terms:
             if isinstance(n, fx.Node) and w.active(n):
-                summand = f"{sign}{w.var(n)}" if i else w.var(n)
-                yield n, w.flow("share", f"a={summand}, z={w.var(node)}, R={R}", node)
+                args = f"a={sign}{w.var(n)}, z={w.var(node)}, R={R}{constant}"
+                yield n, w.flow("share", args, node)
 
     @staticmethod
     def _named(node: fx.Node) -> tuple[Any, Any]:

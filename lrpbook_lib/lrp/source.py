@@ -64,7 +64,8 @@ class Source(Analysis):
         """A name in the program for an object that has no spelling of its own."""
         hint = hint if hint.isidentifier() else "object"
         name, i = hint, 2
-        while name in _RESERVED or self._bound.get(name, value) is not value:
+        taken = {*_RESERVED, *(self.var(n) for n in self.nodes)}
+        while name in taken or self._bound.get(name, value) is not value:
             name, i = f"{hint}_{i}", i + 1
         self._bound[name] = value
         return name

@@ -79,10 +79,12 @@ def piece(R: Tensor, parts: Sequence[Tensor], which: int, dim: int = 0) -> Tenso
     return R.narrow(dim, start, parts[which].shape[dim])
 
 
-def share(a: Tensor, z: Tensor, R: Tensor) -> Tensor:
+def share(a: Tensor, z: Tensor, R: Tensor, constant: Any = None) -> Tensor:
     r"""The share of one summand of ``z = a + ...``.
 
     .. math:: R_a = a \, R / (z + \epsilon\,\mathrm{sign}(z))
+
+    A ``constant`` summand takes its share as a bias does; the ledger asks for it.
     """
     return fit(a * (R / stabilize(z)), a)
 
