@@ -1,1 +1,46 @@
 """Layer-wise relevance propagation as a program of differentiable operations."""
+
+from .bilrp import BiLRP, Pair
+from .composite import COMPOSITES, Composite
+from .errors import LRPError, UnsupportedOperationError, UntraceableModelError
+from .explainer import Explainer
+from .exports import export, export_onnx
+from .layers import Affine, affine
+from .registry import register, unregister
+from .rule import Rule
+from .rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Pass,
+    WSquare,
+    ZBox,
+    ZPlus,
+)
+
+__all__ = [
+    "COMPOSITES",
+    "Affine",
+    "AlphaBeta",
+    "BiLRP",
+    "Composite",
+    "Epsilon",
+    "Explainer",
+    "Flat",
+    "Gamma",
+    "LRPError",
+    "Pair",
+    "Pass",
+    "Rule",
+    "UnsupportedOperationError",
+    "UntraceableModelError",
+    "WSquare",
+    "ZBox",
+    "ZPlus",
+    "affine",
+    "export",
+    "export_onnx",
+    "register",
+    "unregister",
+]

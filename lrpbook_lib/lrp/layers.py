@@ -1,0 +1,327 @@
+"""Affine layers as the rules see them: a weight, a bias, a map and its transpose.
+
+A rule never looks at a module. It sees ``z = f(a; w) + b`` with ``f`` linear in the
+input ``a`` and in the weight ``w``, so that it can put other weights (their positive
+part, their square) through the same geometry, forwards and transposed. Weights are read
+from the live parameters at every call: nothing is copied and nothing is detached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .steps import undo
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_CONV_T = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+#: One term of a denominator: what goes in (``None``: ones) and the weight it meets.
+Part = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """``z = f(a; weight) + bias``; subclasses say what ``f`` is.
+
+    Attributes
+    ----------
+    weight, bias : Tensor, Tensor or None
+        As the layer holds them, or as a function of what it holds (folding).
+    pad : callable or None
+        Padding that is not plain zeros, put on the input before ``f``.
+    """
+
+    weight: Tensor
+    bias: Tensor | None = None
+    pad: Callable[[Tensor], Tensor] | None = None
+
+    #: Dimension of the output that carries the bias.
+    channel = -1
+
+    @property
+    def stackable(self) -> tuple[int, int] | None:
+        """Dimensions of input and weight along which parts can stand side by side."""
+        return None
+
+    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """``f(a; weight) + bias``."""
+        raise TypeError(f"{type(self).__name__} does not say what it computes")
+
+    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        """``f(.; weight)`` transposed at ``s``, shaped like the input ``like``."""
+        raise TypeError(f"{type(self).__name__} does not say what its transpose is")
+
+    def along_channels(self, bias: Tensor, z: Tensor) -> Tensor:
+        """The bias, shaped so that it can be added to the output ``z``."""
+        if self.channel == -1 or bias.ndim != 1:
+            return bias
+        return bias.reshape(1, -1, *[1] * (z.ndim - 2))
+
+    def total(self, parts: Sequence[Part], bias: Tensor | None) -> Tensor:
+        """``sum_t f(u_t; w_t) + bias``, as one call where the parts can be stacked."""
+        if len(parts) > 1 and self.stackable is not None:
+            dim_a, dim_w = self.stackable
+            u = torch.cat([u for u, _ in parts], dim=dim_a)
+            w = torch.cat([w for _, w in parts], dim=dim_w)
+            return self.forward(u, w, bias)
+        z = self.forward(*parts[0], bias)
+        for u, w in parts[1:]:
+            z = z + self.forward(u, w)
+        return z
+
+    def pull(self, parts: Sequence[Part], s: Tensor) -> Tensor:
+        """``sum_t u_t * f(.; w_t) transposed at s``, stacked in the same way."""
+        if len(parts) > 1 and self.stackable is not None:
+            dim_a, dim_w = self.stackable
+            w = torch.cat([w for _, w in parts], dim=dim_w)
+            c = self.transpose(s, w, parts[0][0]).chunk(len(parts), dim=dim_a)
+            terms = [u * c_t for (u, _), c_t in zip(parts, c, strict=True)]
+            return sum(terms[1:], start=terms[0])
+        out = parts[0][0] * self.transpose(s, parts[0][1], parts[0][0])
+        for u, w in parts[1:]:
+            out = out + u * self.transpose(s, w, u)
+        return out
+
+
+@dataclass(frozen=True)
+class Dense(Affine):
+    """``z = a @ weight.T + bias`` over the last dimension; weight ``(out, in)``."""
+
+    @property
+    def stackable(self) -> tuple[int, int] | None:
+        """Inputs beside inputs."""
+        return (-1, 1)
+
+    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.linear(a, weight, bias)
+
+    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        return s @ weight
+
+
+@dataclass(frozen=True)
+class Conv(Affine):
+    """A convolution in 1, 2 or 3 dimensions; weight ``(out, in/groups, *k)``."""
+
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    groups: int = 1
+    margin: tuple[int, ...] = ()  # uneven zero padding, as F.pad takes it
+
+    channel = 1
+
+    @property
+    def stackable(self) -> tuple[int, int] | None:
+        """Inputs beside inputs; within groups the order of channels forbids it."""
+        return (1, 1) if self.groups == 1 else None
+
+    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if self.margin:
+            a = F.pad(a, self.margin)
+        return _CONV[weight.ndim - 2](
+            a, weight, bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        n = weight.ndim - 2
+        around = [0] * n
+        if self.margin:  # F.pad counts from the last dimension
+            around = [sum(self.margin[2 * i : 2 * i + 2]) for i in reversed(range(n))]
+        sizes = zip(
+            [size + more for size, more in zip(like.shape[2:], around, strict=True)],
+            s.shape[2:],
+            weight.shape[2:],
+            self.stride,
+            self.padding,
+            self.dilation,
+            strict=True,
+        )
+        # Rows of the input that the last stride steps over would be cut off.
+        extra = tuple(
+            n - ((m - 1) * st - 2 * p + d * (k - 1) + 1) for n, m, k, st, p, d in sizes
+        )
+        c = _CONV_T[n](
+            s,
+            weight,
+            None,
+            self.stride,
+            self.padding,
+            extra,
+            self.groups,
+            self.dilation,
+        )
+        return F.pad(c, [-side for side in self.margin]) if self.margin else c
+
+
+@dataclass(frozen=True)
+class ConvTransposed(Affine):
+    """A transposed convolution; weight ``(in, out/groups, *k)``."""
+
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    output_padding: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    groups: int = 1
+
+    channel = 1
+
+    @property
+    def stackable(self) -> tuple[int, int] | None:
+        """As for a convolution; its weight has the input channels first."""
+        return (1, 0) if self.groups == 1 else None
+
+    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return _CONV_T[weight.ndim - 2](
+            a,
+            weight,
+            bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        c = _CONV[weight.ndim - 2](
+            s, weight, None, self.stride, self.padding, self.dilation, self.groups
+        )
+        # Output padding can make the convolution see one position too many.
+        for dim, n in enumerate(like.shape[2:], start=2):
+            c = c.narrow(dim, 0, n)
+        return c
+
+
+@dataclass(frozen=True)
+class Scale(Affine):
+    """``z = weight * a + bias``, a number a channel: a normalization, folded."""
+
+    channel = 1
+
+    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = a * self.along_channels(weight, a)
+        return z if bias is None else z + self.along_channels(bias, a)
+
+    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        return s * self.along_channels(weight, s)
+
+
+@dataclass(frozen=True)
+class Fixed(Affine):
+    """A linear map without parameters and without negative weights, such as a mean.
+
+    Its ``weight`` is the number one, by which rules see "all weights positive".
+    """
+
+    map: Callable[[Tensor], Tensor] = field(default=lambda a: a)
+
+    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return self.map(a) * weight
+
+    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        return undo(self.map, like, s * weight)
+
+
+def fixed(map: Callable[[Tensor], Tensor], a: Tensor) -> Fixed:
+    """The map as an affine layer, in the precision of ``a``."""
+    return Fixed(torch.ones((), dtype=a.dtype, device=a.device), map=map)
+
+
+def _tuple(value: int | Sequence[int], n: int) -> tuple[int, ...]:
+    return (value,) * n if isinstance(value, int) else tuple(value)
+
+
+def conv(
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Conv:
+    """A convolution from the arguments of ``F.conv2d`` and its kin."""
+    n = weight.ndim - 2
+    stride, dilation = _tuple(stride, n), _tuple(dilation, n)
+    if padding == "valid":
+        padding = 0
+    sides: list[int] = []
+    for i in reversed(range(n)):
+        if padding == "same":
+            around = dilation[i] * (weight.shape[2 + i] - 1)
+            sides += [around // 2, around - around // 2]
+        else:
+            sides += [_tuple(padding, n)[i]] * 2  # type: ignore[arg-type]
+    if padding_mode != "zeros":
+
+        def pad(a: Tensor) -> Tensor:
+            return F.pad(a, sides, mode=padding_mode)
+
+        return Conv(weight, bias, pad, stride, (0,) * n, dilation, groups)
+    if sides[::2] == sides[1::2]:
+        even = tuple(reversed(sides[::2]))
+        return Conv(weight, bias, None, stride, even, dilation, groups)
+    return Conv(weight, bias, None, stride, (0,) * n, dilation, groups, tuple(sides))
+
+
+def conv_transposed(
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> ConvTransposed:
+    """A transposed convolution from the arguments of ``F.conv_transpose2d``."""
+    n = weight.ndim - 2
+    return ConvTransposed(
+        weight,
+        bias,
+        None,
+        _tuple(stride, n),
+        _tuple(padding, n),
+        _tuple(output_padding, n),
+        _tuple(dilation, n),
+        groups,
+    )
+
+
+def affine(layer: Any) -> Affine:
+    """The affine view of a module; an affine view is returned as it is."""
+    if isinstance(layer, Affine):
+        return layer
+    if isinstance(layer, nn.Linear):
+        return Dense(layer.weight, layer.bias)
+    if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        return conv_transposed(
+            layer.weight,
+            layer.bias,
+            layer.stride,
+            layer.padding,  # type: ignore[arg-type]
+            layer.output_padding,
+            layer.groups,
+            layer.dilation,
+        )
+    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return conv(
+            layer.weight,
+            layer.bias,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.groups,
+            layer.padding_mode,
+        )
+    raise TypeError(
+        f"{type(layer).__name__} has no affine view. Rules need one of Linear, "
+        "Conv1d/2d/3d, ConvTranspose1d/2d/3d, or an Affine object; a layer of your own "
+        "can bring its own rule: see lrpbook_lib.lrp.register."
+    )
