@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# Two workers on two cores: one thread each beats both fighting for both.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
