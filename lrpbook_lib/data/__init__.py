@@ -12,14 +12,9 @@ if TYPE_CHECKING:
     from lrpbook_lib.data.cases import Case, CaseList, duplicates
     from lrpbook_lib.data.choosing import RECIPES, SliceRecipe
     from lrpbook_lib.data.finding import find_cases
-    from lrpbook_lib.data.phantom import (
-        PhantomSettings,
-        cached_phantom,
-        make_phantom,
-        plan_cohort,
-        read_manifest,
-    )
+    from lrpbook_lib.data.phantom import cached_phantom, make_phantom, read_manifest
     from lrpbook_lib.data.places import cache_home, data_home
+    from lrpbook_lib.data.settings import PhantomSettings, plan_cohort
     from lrpbook_lib.data.slices import extract_slices
     from lrpbook_lib.data.sliceset import SliceSet
     from lrpbook_lib.data.splits import (
@@ -42,7 +37,7 @@ _HOME = {
     "Augmented": "augment",
     "Case": "cases",
     "CaseList": "cases",
-    "PhantomSettings": "phantom",
+    "PhantomSettings": "settings",
     "SliceRecipe": "choosing",
     "SliceSet": "sliceset",
     "cache_home": "places",
@@ -57,7 +52,7 @@ _HOME = {
     "mixed_sites": "splits",
     "patient_folds": "splits",
     "patient_split": "splits",
-    "plan_cohort": "phantom",
+    "plan_cohort": "settings",
     "read_manifest": "phantom",
     "read_table": "tables",
     "site_facts": "tables",

@@ -181,6 +181,16 @@ def file_digest(path: Path) -> str:
         ).hexdigest()
 
 
+def same_content(paths: list[Path]) -> bool:
+    """Whether files, or folders of files, hold the same bytes."""
+
+    def content(path: Path) -> list[str]:
+        files = sorted(p for p in path.iterdir()) if path.is_dir() else [path]
+        return [file_digest(file) for file in files]
+
+    return all(content(path) == content(paths[0]) for path in paths[1:])
+
+
 def usable_cores() -> int:
     """Number of cores this process may use (a container may grant fewer)."""
     try:

@@ -5,23 +5,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 from joblib import Parallel, delayed
 
 from lrpbook_lib.data.cases import Case, CaseList, Problem, as_path
-from lrpbook_lib.data.files import file_digest, usable_cores
+from lrpbook_lib.data.checking import check_case, copied_channels
+from lrpbook_lib.data.files import same_content, usable_cores
 from lrpbook_lib.data.releases import RELEASES, Release, recognize, sequence_of
 from lrpbook_lib.data.tables import Record, key, read_records
-from lrpbook_lib.data.volumes import (
-    UnreadableError,
-    read_nifti,
-    read_picture,
-    read_sequence,
-    slice_files,
-)
 
 _GRADES = {"HGG": "HGG", "GBM": "HGG", "LGG": "LGG"}
 _DIAGNOSES = {1: "meningioma", 2: "glioma", 3: "pituitary"}
@@ -123,11 +115,19 @@ def _walk(root: Path) -> tuple[list[_Found], dict[Path, list[Path]], list[Path]]
             relative = (Path(root.name) / path.relative_to(root)).as_posix()
             if hit := recognize(relative):
                 _file_under(groups, strays, path, *hit)
-            elif name.lower().endswith((".nii", ".nii.gz")):
+            elif name.lower().endswith((".nii", ".nii.gz")) and (
+                "brain" not in name.lower()
+            ):
                 strays.setdefault(here, []).append(path)
     order = [release.name for release in RELEASES]
     found = sorted(groups.values(), key=lambda f: (order.index(f.release.name), f.id))
     return found, strays, csvs
+
+
+def _may_be_mask(path: Path) -> bool:
+    """Whether an unknown name may be that of a tumor mask; a brain mask's is not."""
+    name = path.name.lower()
+    return "seg" in name and "brain" not in name
 
 
 def _file_under(
@@ -145,7 +145,7 @@ def _file_under(
     if release.kind == "nifti":
         if hit := sequence_of(names["token"]):
             one.add(hit[0], hit[1], path)
-        elif "seg" in names["token"].lower():
+        elif _may_be_mask(path):
             strays.setdefault(path.parent, []).append(path)
     elif release.kind == "nifti4d":
         if names["token"].lower().startswith("labels"):
@@ -180,7 +180,7 @@ def _settle(
         best = [path for rank, path in ranked if rank == ranked[0][0]]
         if len({p.parent for p in best}) > 1:
             shown = " and ".join(str(p.parent) for p in best[:2])
-            if not _same_content(best):
+            if not same_content(best):
                 problem(
                     "id collides", f"{found.id} lies in {shown}: rename one of them"
                 )
@@ -226,7 +226,10 @@ def _settle(
             problem("unreadable file", trouble)
             return None, problems
     if release.kind == "tif":
-        case = _without_copies(case, problem)
+        for name in copied_channels(case):
+            problem("copied sequence", f"{name} repeats flair and is left out", False)
+            kept = {k: v for k, v in case.paths.items() if k != name}
+            case = replace(case, paths=kept)
     needed = case.description.expects if require is None else require
     if require is None and release.kind == "tif":
         needed = ("seg",)
@@ -239,16 +242,6 @@ def _settle(
             problem(kind, detail)
     lost = any(p.dropped for p in problems)
     return (None if lost else case), problems
-
-
-def _same_content(paths: list[Path]) -> bool:
-    """Whether files, or folders of files, hold the same bytes."""
-
-    def content(path: Path) -> list[str]:
-        files = sorted(p for p in path.iterdir()) if path.is_dir() else [path]
-        return [file_digest(file) for file in files]
-
-    return all(content(path) == content(paths[0]) for path in paths[1:])
 
 
 def _first_group(pattern: str, text: str) -> str:
@@ -295,116 +288,3 @@ def _read_cheng(case: Case) -> tuple[Case, str | None]:
     except (OSError, KeyError, ValueError) as error:
         return case, f"{path} is no cjdata file: {error}"
     return replace(case, patient=pid, diagnosis=_DIAGNOSES.get(label)), None
-
-
-def _without_copies(case: Case, problem) -> Case:
-    """Leave out the contrasts a TCGA-LGG patient lacks: there, FLAIR is repeated."""
-    pages = slice_files(case.paths["flair"])
-    try:
-        page = read_picture(pages[len(pages) // 2][0]) if pages else None
-    except UnreadableError:
-        return case  # told by the check of the files
-    if page is None or page.ndim != 3:
-        return case
-    channels = case.description.channels
-    copied = [
-        name
-        for name in ("t1", "t1ce")
-        if np.array_equal(page[..., channels[name]], page[..., channels["flair"]])
-    ]
-    for name in copied:
-        problem("copied sequence", f"{name} repeats flair and is left out", False)
-    kept = {k: v for k, v in case.paths.items() if k not in copied}
-    return replace(case, paths=kept)
-
-
-def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
-    """What is wrong with the files of a case: kind and detail, a pair each."""
-    troubles: list[tuple[str, str]] = []
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, path in case.paths.items():
-        try:
-            if case.description.kind.startswith("nifti"):
-                shapes[name], floats = check_header(path)
-                read = thorough or name == "seg" or floats
-            else:
-                read = True
-            if read:
-                data, _ = read_sequence(case, name)
-                shapes[name] = data.shape
-                if name == "seg" and not data.any():
-                    troubles.append(("empty mask", f"{path} marks no tumor"))
-                if data.dtype.kind == "f" and not np.isfinite(data).all():
-                    troubles.append(("NaN", f"{path} holds NaN or infinity"))
-        except (UnreadableError, FileNotFoundError) as error:
-            troubles.append(("unreadable file", str(error)))
-        except ValueError as error:
-            kind = "unknown labels" if name == "seg" else "unreadable file"
-            troubles.append((kind, f"{path}: {error}"))
-    if not troubles and (turned := _mask_turned(case)):
-        troubles.append(turned)
-    sizes = {name: shape[:3] for name, shape in shapes.items()}
-    if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
-        troubles.append(("wrong shape", f"volumes of {case.id} differ: {told}"))
-    return troubles
-
-
-def _mask_turned(case: Case) -> tuple[str, str] | None:
-    """Trouble where the mask's header turns it out of the brain.
-
-    A mask saved without its header has other axes than its images, and would lie
-    mirrored: silently, for its shape is right.
-    """
-    image = next((case.paths[n] for n in case.sequences), None)
-    if not case.description.kind.startswith("nifti") or image is None:
-        return None
-    if "seg" not in case.paths:
-        return None
-    grids: list[Any] = [nib.load(p) for p in (image, case.paths["seg"])]
-    if nib.aff2axcodes(grids[0].affine) == nib.aff2axcodes(grids[1].affine):
-        return None
-    seg = read_sequence(case, "seg")[0] > 0
-    brain = read_sequence(case, case.sequences[0])[0] != 0
-    if seg.shape != brain.shape or (seg & brain).sum() >= 0.95 * seg.sum():
-        return None
-    return (
-        "mask turned",
-        f"the axes of {case.paths['seg']} are not those of the images, and it lies "
-        "outside the brain: copy the header of an image to it",
-    )
-
-
-def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
-    """Shape of a NIfTI file and whether it may hold NaN, without reading its data.
-
-    A gzip file ends with the size of its content: a file cut short shows there.
-    """
-    try:
-        image: Any = nib.load(path)
-        shape, header = image.shape, image.header
-        need = image.dataobj.offset + header.get_data_dtype().itemsize * int(
-            np.prod(shape)
-        )
-        size = path.stat().st_size
-        if path.suffix.lower() == ".gz":
-            with path.open("rb") as stream:
-                stream.seek(-4, os.SEEK_END)
-                size = int.from_bytes(stream.read(), "little")
-            if size != need % 2**32:
-                read_nifti(path)  # several gzip members are fine; a cut is not
-        elif size < need:
-            raise UnreadableError(
-                f"{path} is cut short: {size} bytes of {need}; fetch or copy it again"
-            )
-    except UnreadableError:
-        raise
-    except (OSError, EOFError, ValueError) as error:
-        raise UnreadableError(f"{path} cannot be read: {error}") from error
-    except nib.filebasedimages.ImageFileError as error:
-        raise UnreadableError(f"{path} is no NIfTI file: {error}") from error
-    # The shape as it is after loading: the file's axes may be in any order.
-    axes = nib.io_orientation(image.affine)[:, 0].argsort()
-    shape = (*(shape[int(a)] for a in axes), *shape[3:])
-    scaled = header.get_slope_inter()[0] not in (None, 1.0)
-    return shape, bool(header.get_data_dtype().kind == "f" or scaled)

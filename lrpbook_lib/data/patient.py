@@ -70,7 +70,7 @@ def draw_patient(
 ) -> Patient:
     """Make the volumes of one patient; the same arguments give the same bytes.
 
-    Parameters are those of :class:`~lrpbook_lib.data.phantom.PhantomSettings`.
+    Parameters are those of :class:`~lrpbook_lib.data.PhantomSettings`.
     """
     # Separate streams: a knob that changes one of the causes leaves the others be.
     person, tumor, machine = (random_source(seed, 0, plan.index, k) for k in range(3))

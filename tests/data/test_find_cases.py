@@ -240,6 +240,14 @@ def test_kaggle_brats_2020_with_its_misnamed_mask_and_mapping(tmp_path):
     assert case.patient == "TCGA-02-0001"
 
 
+def test_a_brain_mask_is_not_taken_for_the_tumor(tmp_path):
+    folder = write_case(tmp_path, "UCSF-PDGM")
+    tumor = folder / "UCSF-PDGM-0004_tumor_segmentation.nii.gz"
+    tumor.rename(folder / "UCSF-PDGM-0004_brain_segmentation.nii.gz")
+    cases = find_cases(tmp_path)
+    assert not cases and cases.report()["kind"].tolist() == ["missing mask"]
+
+
 def test_ucsf_grades_come_from_its_table_in_spite_of_other_digits(tmp_path):
     write_case(tmp_path, "UCSF-PDGM")
     (tmp_path / "UCSF-PDGM-metadata_v2.csv").write_text(

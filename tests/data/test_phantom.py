@@ -167,14 +167,14 @@ def test_smooth_field_is_standard_normal_and_smooth():
 
 def test_bytes_do_not_depend_on_workers_and_cohorts_nest(tmp_path):
     knobs = {"seed": 5, "spacing": 6.0}
-    make_phantom(tmp_path / "one", patients=5, workers=1, **knobs)
-    make_phantom(tmp_path / "two", patients=5, workers=2, **knobs)
+    make_phantom(tmp_path / "one", patients=3, workers=1, **knobs)
+    make_phantom(tmp_path / "two", patients=3, workers=2, **knobs)
     assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
-    make_phantom(tmp_path / "more", patients=6, workers=1, **knobs)
+    make_phantom(tmp_path / "more", patients=4, workers=1, **knobs)
     more = fingerprint(tmp_path / "more")
     part = {k: v for k, v in fingerprint(tmp_path / "one").items() if "GG" in k}
     assert part.items() <= more.items()
-    make_phantom(tmp_path / "other", patients=5, workers=1, **{**knobs, "seed": 6})
+    make_phantom(tmp_path / "other", patients=3, workers=1, **{**knobs, "seed": 6})
     other = fingerprint(tmp_path / "other")
     assert not set(part.values()) & set(other.values())
 

@@ -1,0 +1,126 @@
+"""What may be wrong with the files of a case, found without reading all of them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from lrpbook_lib.data.cases import Case
+from lrpbook_lib.data.volumes import (
+    UnreadableError,
+    read_nifti,
+    read_picture,
+    read_sequence,
+    slice_files,
+)
+
+
+def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
+    """What is wrong with the files of a case: kind and detail, a pair each."""
+    troubles: list[tuple[str, str]] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, path in case.paths.items():
+        try:
+            if case.description.kind.startswith("nifti"):
+                shapes[name], floats = check_header(path)
+                read = thorough or name == "seg" or floats
+            else:
+                read = True
+            if read:
+                data, _ = read_sequence(case, name)
+                shapes[name] = data.shape
+                if name == "seg" and not data.any():
+                    troubles.append(("empty mask", f"{path} marks no tumor"))
+                if data.dtype.kind == "f" and not np.isfinite(data).all():
+                    troubles.append(("NaN", f"{path} holds NaN or infinity"))
+        except (UnreadableError, FileNotFoundError) as error:
+            troubles.append(("unreadable file", str(error)))
+        except ValueError as error:
+            kind = "unknown labels" if name == "seg" else "unreadable file"
+            troubles.append((kind, f"{path}: {error}"))
+    if not troubles and (turned := _mask_turned(case)):
+        troubles.append(turned)
+    sizes = {name: shape[:3] for name, shape in shapes.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
+        troubles.append(("wrong shape", f"volumes of {case.id} differ: {told}"))
+    return troubles
+
+
+def _mask_turned(case: Case) -> tuple[str, str] | None:
+    """Trouble where the mask's header turns it out of the brain.
+
+    A mask saved without its header has other axes than its images, and would lie
+    mirrored: silently, for its shape is right.
+    """
+    image = next((case.paths[n] for n in case.sequences), None)
+    if not case.description.kind.startswith("nifti") or image is None:
+        return None
+    if "seg" not in case.paths:
+        return None
+    grids: list[Any] = [nib.load(p) for p in (image, case.paths["seg"])]
+    if nib.aff2axcodes(grids[0].affine) == nib.aff2axcodes(grids[1].affine):
+        return None
+    seg = read_sequence(case, "seg")[0] > 0
+    brain = read_sequence(case, case.sequences[0])[0] != 0
+    if seg.shape != brain.shape or (seg & brain).sum() >= 0.95 * seg.sum():
+        return None
+    return (
+        "mask turned",
+        f"the axes of {case.paths['seg']} are not those of the images, and it lies "
+        "outside the brain: copy the header of an image to it",
+    )
+
+
+def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
+    """Shape of a NIfTI file and whether it may hold NaN, without reading its data.
+
+    A gzip file ends with the size of its content: a file cut short shows there.
+    """
+    try:
+        image: Any = nib.load(path)
+        shape, header = image.shape, image.header
+        need = image.dataobj.offset + header.get_data_dtype().itemsize * int(
+            np.prod(shape)
+        )
+        size = path.stat().st_size
+        if path.suffix.lower() == ".gz":
+            with path.open("rb") as stream:
+                stream.seek(-4, os.SEEK_END)
+                size = int.from_bytes(stream.read(), "little")
+            if size != need % 2**32:
+                read_nifti(path)  # several gzip members are fine; a cut is not
+        elif size < need:
+            raise UnreadableError(
+                f"{path} is cut short: {size} bytes of {need}; fetch or copy it again"
+            )
+    except UnreadableError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
+        raise UnreadableError(f"{path} cannot be read: {error}") from error
+    except nib.filebasedimages.ImageFileError as error:
+        raise UnreadableError(f"{path} is no NIfTI file: {error}") from error
+    # The shape as it is after loading: the file's axes may be in any order.
+    axes = nib.io_orientation(image.affine)[:, 0].argsort()
+    shape = (*(shape[int(a)] for a in axes), *shape[3:])
+    scaled = header.get_slope_inter()[0] not in (None, 1.0)
+    return shape, bool(header.get_data_dtype().kind == "f" or scaled)
+
+
+def copied_channels(case: Case) -> list[str]:
+    """Contrasts a TCGA-LGG patient lacks: in their place the files repeat FLAIR."""
+    pages = slice_files(case.paths["flair"])
+    try:
+        page = read_picture(pages[len(pages) // 2][0]) if pages else None
+    except UnreadableError:
+        return []  # the check of the files tells it
+    if page is None or page.ndim != 3:
+        return []
+    channels = case.description.channels
+    return [
+        name
+        for name in ("t1", "t1ce")
+        if np.array_equal(page[..., channels[name]], page[..., channels["flair"]])
+    ]
