@@ -104,8 +104,10 @@ def _walk(root: Path) -> tuple[list[_Found], dict[Path, list[Path]], list[Path]]
     strays: dict[Path, list[Path]] = {}
     csvs: list[Path] = []
     for folder, inner, names in os.walk(root, followlinks=True):
-        inner[:] = sorted(n for n in inner if not n.startswith("."))
         here = Path(folder)
+        inner[:] = sorted(
+            n for n in inner if not n.startswith(".") and not _leads_back(here / n)
+        )
         for name in sorted(n for n in names if not n.startswith(".")):
             path = here / name
             if name.lower().endswith(".csv"):
@@ -122,6 +124,13 @@ def _walk(root: Path) -> tuple[list[_Found], dict[Path, list[Path]], list[Path]]
     order = [release.name for release in RELEASES]
     found = sorted(groups.values(), key=lambda f: (order.index(f.release.name), f.id))
     return found, strays, csvs
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that holds it: a walk would never end."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(
+        folder.resolve()
+    )
 
 
 def _may_be_mask(path: Path) -> bool:

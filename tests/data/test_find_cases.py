@@ -89,6 +89,7 @@ def test_layout_is_recognized(tmp_path, layout):
     write_case(tmp_path, layout)
     (tmp_path / "README.txt").write_text("not a case")
     (tmp_path / ".DS_Store").write_bytes(b"\0")
+    (tmp_path / "loop").symlink_to(tmp_path)
     cases = find_cases(tmp_path)
     assert len(cases) == 1 and cases.report().empty
     case = cases[0]
