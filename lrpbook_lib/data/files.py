@@ -101,13 +101,15 @@ def only_one(folder: Path) -> Iterator[None]:
     Chapters that run side by side ask for the same phantom: one makes it, the
     others find it made. The claim of a killed process is taken over.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     claim = folder / ".claim"
     while True:
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             with claim.open("x", encoding="utf-8") as stream:
                 stream.write(_own_name())
             break
+        except FileNotFoundError:
+            continue  # the one before us is done and removed the folder
         except FileExistsError:
             try:
                 holder, since = claim.read_text("utf-8"), claim.stat().st_mtime

@@ -6,6 +6,8 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -423,6 +425,23 @@ def test_claim_of_a_dead_process_is_taken_over(tmp_path):
     assert not left.exists() and mine.exists()
     shutil.rmtree(mine)
     assert not list(tmp_path.iterdir())
+
+
+def test_only_one_at_a_time_and_the_folder_may_go_meanwhile(tmp_path):
+    folder, order = tmp_path / "work", []
+
+    def second():
+        with files_module.only_one(folder):
+            order.append("second")
+
+    with files_module.only_one(folder):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        time.sleep(0.5)
+        order.append("first")
+    files_module.remove(folder)
+    waiting.join(timeout=5)
+    assert order == ["first", "second"]
 
 
 def test_real_slices(real, tmp_path):
