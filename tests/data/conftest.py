@@ -23,12 +23,18 @@ def phantom(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real() -> Path:
-    """Folder of real data."""
-    home = data_home()
-    if home is None:
-        pytest.skip("no real data here: set LRPBOOK_DATA to try it on real files")
-    return home
+def real():
+    """Paths below the folder of real data; skips where they are not there."""
+
+    def below(name: str) -> Path:
+        home = data_home()
+        if home is None or not (home / name).exists():
+            pytest.skip(
+                f"no real {name} here: set LRPBOOK_DATA to try it on real files"
+            )
+        return home / name
+
+    return below
 
 
 def write_volume(path: Path, array: np.ndarray, affine: np.ndarray | None = None):

@@ -456,7 +456,7 @@ def test_ids_are_compared_without_leading_zeros():
 
 
 def test_real_brats_2018(real):
-    cases = find_cases(real / "brats18")
+    cases = find_cases(real("brats18"))
     assert len(cases) == 6 and cases.report().empty
     assert [c.grade for c in cases].count("LGG") == 2
     assert {c.site for c in cases} == {"TCIA01", "TCIA02", "TCIA03", "TCIA10"}
@@ -470,7 +470,7 @@ def test_real_brats_2018(real):
 
 
 def test_real_tcga_lgg(real):
-    cases = find_cases(real / "tcga_lgg" / "kaggle_3m")
+    cases = find_cases(real("tcga_lgg/kaggle_3m"))
     assert [c.who_grade for c in cases] == [3, 3, 2, 3, 2, 2]
     assert all(c.grade == "LGG" and c.release == "TCGA-LGG" for c in cases)
     seg = cases[0].load(["flair"])["seg"]
@@ -478,7 +478,7 @@ def test_real_tcga_lgg(real):
 
 
 def test_real_tables_link_every_brats_patient(real):
-    records = read_records(sorted((real / "tables").glob("*.csv")))
+    records = read_records(sorted(real("tables").glob("*.csv")))
     linked = records[key("BraTS20_Training_273")]
     assert {r.grade for r in linked} == {"LGG"}
     assert linked[0].patient == "TCGA-CS-5393" and linked[0].site == "TCIA09"
