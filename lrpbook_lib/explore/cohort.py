@@ -82,8 +82,9 @@ def cohort_explorer(
         fig.add_trace(marks, row=1, col=1)
     fig.add_trace(
         go.Table(
-            header={"values": list(columns)},
-            cells={"values": [table[c].tolist() for c in columns]},
+            columnwidth=[2, *[1] * (len(columns) - 1)],
+            header={"values": list(columns), "align": "left"},
+            cells={"values": [table[c].tolist() for c in columns], "align": "left"},
         ),
         row=2,
         col=1,

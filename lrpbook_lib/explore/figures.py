@@ -36,7 +36,9 @@ def show_png(png: bytes, alt: str) -> None:
     display(data, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
-def frame_slider(fig: Any, name: str, unit: str = "") -> dict[str, Any]:
+def frame_slider(
+    fig: Any, name: str, unit: str = "", active: int = 0
+) -> dict[str, Any]:
     """A plotly slider over a figure's named frames; it works without a kernel.
 
     Parameters
@@ -45,9 +47,12 @@ def frame_slider(fig: Any, name: str, unit: str = "") -> dict[str, Any]:
         A plotly figure whose frames have names, shown as the slider's stops.
     name, unit
         What the slider changes: "echo time: 80 ms".
+    active
+        Where it stands at first; the figure's own data must be that frame's.
     """
     immediate = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
     return {
+        "active": active,
         "currentvalue": {"prefix": f"{name}: ", "suffix": f" {unit}".rstrip()},
         "pad": {"t": 60},
         "steps": [

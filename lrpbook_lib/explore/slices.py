@@ -124,7 +124,9 @@ def slice_browser(
         )
 
     frames = [go.Frame(data=[sheet(i)], name=str(s)) for i, s in enumerate(stops)]
-    fig = go.Figure(data=[sheet(0)], frames=frames)
+    # Begin where most can be seen, not below the brain.
+    first = int((labels > 0).sum(axis=(1, 2)).argmax())
+    fig = go.Figure(data=[sheet(first)], frames=frames)
     height, width = images.shape[2:]
     for place, name in enumerate(names):
         fig.add_annotation(
@@ -137,7 +139,7 @@ def slice_browser(
         margin={"l": 10, "r": 10, "b": 10},
         xaxis=hidden,
         yaxis=hidden,
-        sliders=[frame_slider(fig, "slice")],
+        sliders=[frame_slider(fig, "slice", active=first)],
         meta={
             "alt": f"{title}. {len(stops)} axial slices in {', '.join(names)}, one at "
             "a time, with the tumor's regions outlined; a slider moves up and down."

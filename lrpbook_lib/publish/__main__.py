@@ -136,6 +136,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("book: interrupted; what was finished is kept", file=sys.stderr)
         return 130
+    except NotADirectoryError as error:  # LRPBOOK_DATA, explained where it is read
+        print(f"book: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "free some space (make clean removes what was built)" if full else ""

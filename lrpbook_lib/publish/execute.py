@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lrpbook_lib.data import data_home
 from lrpbook_lib.publish import fingerprint, outputs
 from lrpbook_lib.publish.chapters import Chapter, check_parameters
 from lrpbook_lib.publish.layout import BookError, Layout, write_atomically
@@ -52,7 +53,7 @@ def plan(layout: Layout, chapters: list[Chapter], given: dict[str, Any]) -> list
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     library = fingerprint.library_version(layout)
     data = fingerprint.digest(
-        fingerprint.data_version(_real_data(layout)),
+        fingerprint.data_version(data_home()),
         fingerprint.hash_files(
             (layout.source / "results").rglob("*.json"), layout.source
         ),
@@ -70,12 +71,6 @@ def plan(layout: Layout, chapters: list[Chapter], given: dict[str, Any]) -> list
 
 
 DEFAULTS = {"profile", "seed"}  # given to every chapter, whether asked for or not
-
-
-def _real_data(layout: Layout) -> Path | None:
-    """Real data, where there is any; chapters look for it in the same places."""
-    named = os.environ.get("LRPBOOK_DATA")
-    return Path(named) if named else layout.root.parent / "shared" / "data"
 
 
 def kept_path(layout: Layout, chapter: Chapter) -> Path:

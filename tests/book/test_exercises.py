@@ -13,7 +13,8 @@ from lrpbook_lib.publish.chapters import read_chapters
 from lrpbook_lib.publish.layout import Layout
 from tests.conftest import ROOT
 
-CHAPTERS = read_chapters(Layout(ROOT, "smoke"))
+PAGES = read_chapters(Layout(ROOT, "smoke"))
+CHAPTERS = [page for page in PAGES if page.name[:2].isdigit()]
 SOLUTION = re.compile(r"^(`{3,})\{solution\}.*?^\1`*$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
