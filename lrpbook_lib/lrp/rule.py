@@ -76,6 +76,10 @@ class Rule:
         -------
         Tensor of shape (B, *in) or (M, *in)
         """
+        if torch.is_autocast_enabled(R.device.type):
+            # Relevance is divided by small numbers: half precision is for the model.
+            with torch.autocast(R.device.type, enabled=False):
+                return self(layer, a, z, R, nonnegative)
         view = affine(layer)
         a = a.to(R.dtype)
         inner = a if view.pad is None else view.pad(a)

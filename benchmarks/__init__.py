@@ -1,0 +1,1 @@
+"""Ratios of relevance passes and guided training steps to plain ones."""
