@@ -10,6 +10,7 @@ import argparse
 
 import pandas as pd
 import torch
+import torch._inductor.config as inductor
 
 from .measure import milliseconds, ratio, side_by_side
 from .tasks import Setting, Task
@@ -91,6 +92,8 @@ def main() -> None:
     )
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
+    # Dropout by the generator that plain PyTorch uses; the compiler's own is slow here.
+    inductor.fallback_random = True
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
     print(f"torch {torch.__version__}, {chosen.threads} threads, float32")
     for device in devices:

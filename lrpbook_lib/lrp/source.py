@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from . import layers, norms, steps
+from . import layers, norms, pooling, steps
 from .analysis import Analysis, in_place_flag
 from .composite import Composite
 from .trace import Trace
@@ -38,8 +38,8 @@ VOCABULARY: dict[str, Any] = {
     **{f: getattr(norms, f) for f in ("evaluated", "normalization", "instance")},
     **{f: getattr(norms, f) for f in ("fold", "norm_of")},
     **{f: getattr(steps, f) for f in ("like", "fit", "undo", "permuted", "piece")},
-    **{f: getattr(steps, f) for f in ("share", "averaged", "largest", "winners")},
-    **{f: getattr(steps, f) for f in ("max_pool", "adaptive_max_pool")},
+    **{f: getattr(steps, f) for f in ("share", "averaged", "largest")},
+    **{f: getattr(pooling, f) for f in ("max_pool", "adaptive_max_pool", "winners")},
 }
 _RESERVED = {*VOCABULARY, "model", "start", "watch", "h", "inf", "nan"}
 

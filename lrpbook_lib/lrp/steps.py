@@ -7,12 +7,10 @@ differentiable operation. The relevance ``R`` may have more rows than the activa
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 #: Keeps a division by an exact zero finite where no rule brings its own stabilizer.
@@ -22,12 +20,6 @@ EPSILON = 1e-6
 def stabilize(z: Tensor, epsilon: float | Tensor = EPSILON) -> Tensor:
     r""":math:`z + \epsilon\,\mathrm{sign}(z)`, with the sign of zero taken as one."""
     return torch.where(z >= 0, z + epsilon, z - epsilon)
-
-
-def exporting() -> bool:
-    """Whether an export is running: kernels without an exporter are avoided."""
-    asked = getattr(torch.compiler, "is_exporting", None)
-    return bool(asked and asked()) or torch.onnx.is_in_onnx_export()
 
 
 def rows_of(R: Tensor, a: Tensor) -> tuple[int, ...]:
@@ -127,154 +119,3 @@ def _dims(dims: Any, ndim: int) -> list[int]:
     if dims is None:
         return list(range(ndim))
     return [d % ndim for d in ([dims] if isinstance(dims, int) else list(dims))]
-
-
-def max_pool(
-    a: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-) -> tuple[Tensor, Tensor | list[Tensor]]:
-    """Max pooling in one to three dimensions, and who won each window."""
-    n = a.ndim - 2
-    window = _list(kernel_size, n)
-    step = window if stride is None else _list(stride, n)
-    if _fusing() and _apart(window, step, padding, dilation, ceil_mode):
-        return _pool_apart(a, window)
-    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[n - 1]
-    return pool(
-        a,
-        kernel_size,
-        stride,
-        padding,
-        dilation,
-        ceil_mode=ceil_mode,
-        return_indices=True,
-    )
-
-
-def adaptive_max_pool(a: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
-    """Adaptive max pooling, and the index of each winner."""
-    pool = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
-    return pool[a.ndim - 3](a, output_size, return_indices=True)
-
-
-def _list(value: Any, n: int) -> list[int]:
-    return [value] * n if isinstance(value, int) else list(value)
-
-
-def winners(
-    a: Tensor,
-    R: Tensor,
-    indices: Tensor | list[Tensor],
-    kernel_size: Any = None,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """Undo max pooling: the winner of each window takes all of its relevance.
-
-    Among equals the first one wins, as in the forward pass, so nothing is counted twice
-    and nothing is lost.
-    """
-    shape = rows_of(R, a)
-    n = a.ndim - 2
-    if kernel_size is None and isinstance(indices, Tensor):
-        return _scattered(R, indices, shape)
-    window = _list(kernel_size, n)
-    step = window if stride is None else _list(stride, n)
-    if isinstance(indices, list):
-        return _winners_apart(a, R, indices, window)
-    if n != 2 or _fusing():
-        return _scattered(R, indices, shape)
-    # The kernel that PyTorch uses for the gradient: same sum, no index arithmetic.
-    shaped = torch.empty_like(a, dtype=R.dtype).expand(shape)
-    return torch.ops.aten.max_pool2d_with_indices_backward(
-        R,
-        shaped,
-        window,
-        step,
-        _list(padding, n),
-        _list(dilation, n),
-        ceil_mode,
-        indices.expand(R.shape),
-    )
-
-
-def _scattered(R: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Tensor:
-    out = torch.zeros(*shape[:2], _numel(shape[2:]), dtype=R.dtype, device=R.device)
-    indices = indices.expand(R.shape).flatten(2)
-    return out.scatter_add(2, indices, R.flatten(2)).reshape(shape)
-
-
-def _pool_apart(a: Tensor, window: list[int]) -> tuple[Tensor, list[Tensor]]:
-    """Max pooling as pointwise operations, for windows that do not overlap.
-
-    The winners are masks, one for each place in the window, instead of indices: a
-    compiler can fuse all of it, and the first among equals wins here too.
-    """
-    places = _places(a, window)
-    with torch.no_grad():
-        best = functools.reduce(torch.maximum, places)
-        winners: list[Tensor] = []
-        for place in places:
-            wins = place == best
-            for earlier in winners:
-                wins = wins & ~earlier
-            winners.append(wins)
-    z = places[0]
-    for place, wins in zip(places[1:], winners[1:], strict=True):
-        z = torch.where(wins, place, z)
-    return z, winners
-
-
-def _places(a: Tensor, window: list[int]) -> list[Tensor]:
-    """The window's places, each a strided view, in the order of the forward pass."""
-    split: list[int] = []
-    for dim, w in enumerate(window, start=2):
-        count = a.shape[dim] // w
-        a = a.narrow(dim, 0, count * w)
-        split += [count, w]
-    places = [a.reshape(*a.shape[:2], *split)]
-    for i in range(len(window)):  # the dimension behind each count
-        places = [view for place in places for view in place.unbind(3 + i)]
-    return places
-
-
-def _winners_apart(
-    a: Tensor, R: Tensor, winners: list[Tensor], window: list[int]
-) -> Tensor:
-    n = len(window)
-    taken = [torch.where(wins, R, 0) for wins in winners]
-    out = torch.stack(taken, -1).reshape(*R.shape, *window)
-    order = [0, 1]
-    for i in range(n):
-        order += [2 + i, 2 + n + i]
-    sizes = [size * w for size, w in zip(R.shape[2:], window, strict=True)]
-    out = out.permute(order).reshape(*R.shape[:2], *sizes)
-    margin: list[int] = []
-    for size, full in zip(reversed(sizes), reversed(a.shape[2:]), strict=True):
-        margin += [0, full - size]  # what no window covers
-    return F.pad(out, margin) if any(margin) else out
-
-
-def _apart(
-    window: list[int], step: list[int], padding: Any, dilation: Any, ceil_mode: bool
-) -> bool:
-    n = len(window)
-    flush = not any(_list(padding, n)) and all(d == 1 for d in _list(dilation, n))
-    return step == window and flush and not ceil_mode and _numel(window) <= 27
-
-
-def _fusing() -> bool:
-    return torch.compiler.is_compiling() or exporting()
-
-
-def _numel(shape: Sequence[int]) -> int:
-    n = 1
-    for size in shape:
-        n *= size
-    return n
