@@ -127,9 +127,10 @@ class BiLRP:
     project : int, optional
         Compare this many random directions of the layer instead of all of its units.
         Unbiased; ``Pair.error`` states the standard deviation it brings.
-    chunk : int
+    chunk : int, optional
         Units that walk back together. Memory is bounded by this times what one
-        relevance pass holds.
+        relevance pass holds. By default 8 on a CPU, where more no longer fit its
+        caches, and 64 elsewhere.
     seed : int
         For the random directions.
 
@@ -143,10 +144,10 @@ class BiLRP:
         self,
         explainer: Explainer,
         project: int | None = None,
-        chunk: int = 64,
+        chunk: int | None = None,
         seed: int = 0,
     ) -> None:
-        if (project is not None and project < 1) or chunk < 1:
+        if any(n is not None and n < 1 for n in (project, chunk)):
             raise LRPError(
                 f"project={project}, chunk={chunk}: both must be at least 1."
             )
@@ -197,10 +198,11 @@ class BiLRP:
         """Relevance of the input for each row of unit weights, ``(M, C, *space)``."""
         if len(rows) == 0:
             return x.new_zeros(0, *x.shape[1:])
+        size = self.chunk or (8 if x.device.type == "cpu" else 64)
         return torch.cat(
             [
                 self.explainer.walk(x, functools.partial(_weighted, rows=some))
-                for some in rows.split(self.chunk)
+                for some in rows.split(size)
             ]
         )
 

@@ -96,7 +96,12 @@ def winners(
     if n != 2:
         return _scattered(R, indices, shape)
     # The kernel that PyTorch uses for the gradient: same sum, no index arithmetic.
-    shaped = torch.empty_like(a, dtype=R.dtype).expand(shape)
+    shaped = torch.empty_like(a, dtype=R.dtype)
+    if shape[0] != a.shape[0]:  # its layout must survive, or all below gets slower
+        last = a.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
+        shaped = shaped.new_empty(shape).contiguous(memory_format=layout)
+        R = R.contiguous(memory_format=layout)
     return torch.ops.aten.max_pool2d_with_indices_backward(
         R,
         shaped,
