@@ -25,10 +25,10 @@ def tumor_lrp_score(
 
     Parameters
     ----------
-    relevance : Tensor of shape (B, C, *space)
-    mask : Tensor of shape (B, *space) or (B, 1, *space)
+    relevance : Tensor of shape ``(B, C, *space)``
+    mask : Tensor of shape ``(B, *space)`` or ``(B, 1, *space)``
         The tumor: bool, or labels of which everything above zero counts.
-    brain : Tensor of shape (B, *space) or (B, 1, *space)
+    brain : Tensor of shape ``(B, *space)`` or ``(B, 1, *space)``
         Where relevance counts at all; the tumor counts as brain.
     positive : {"sum", "channel"}
         Whether to clip at zero after the channels are summed (usual), or each channel
@@ -64,7 +64,7 @@ def chance_level(mask: Tensor, brain: Tensor) -> Tensor:
 
     Parameters
     ----------
-    mask, brain : Tensor of shape (B, *space) or (B, 1, *space)
+    mask, brain : Tensor of shape ``(B, *space)`` or ``(B, 1, *space)``
 
     Returns
     -------

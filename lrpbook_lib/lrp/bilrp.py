@@ -30,7 +30,7 @@ class Pair:
 
     Attributes
     ----------
-    left, right : Tensor of shape (M, C, *space)
+    left, right : Tensor of shape ``(M, C, *space)``
         Relevance of each input, a row a unit (or a row a random direction).
     similarity : Tensor, scalar
         The dot product of the two activations, exact also where rows are projected.
@@ -62,7 +62,7 @@ class Pair:
 
         Returns
         -------
-        Tensor of shape (*space, *other_space)
+        Tensor of shape ``(*space, *other_space)``
         """
         left, right = self.left.sum(1), self.right.sum(1)
         if pool is not None:
@@ -76,7 +76,7 @@ class Pair:
 
         Parameters
         ----------
-        mask, other_mask : Tensor of shape (*space)
+        mask, other_mask : Tensor of shape ``(*space)``
             Regions of the first and the second input; bool, or weights from 0 to 1.
 
         Returns
@@ -159,7 +159,7 @@ class BiLRP:
 
         Parameters
         ----------
-        x, other : Tensor of shape (1, C, *space) or (C, *space)
+        x, other : Tensor of shape ``(1, C, *space)`` or ``(C, *space)``
 
         Returns
         -------

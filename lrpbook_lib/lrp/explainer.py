@@ -150,7 +150,7 @@ class Explainer(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape (B, *in)
+        x : Tensor of shape ``(B, *in)``
         target : Tensor, int or None
             Class indices ``(B,)``, one index for all, a start relevance shaped like the
             output, or None for the predicted class.
@@ -164,7 +164,7 @@ class Explainer(nn.Module):
         -------
         logits : Tensor of shape (B, C)
             The output of the model, or of the layer ``at``.
-        relevance : Tensor of shape (B, *in)
+        relevance : Tensor of shape ``(B, *in)``
         by_layer : dict of str to Tensor
             Only where ``layers`` are asked for.
         """
@@ -194,7 +194,7 @@ class Explainer(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape (B, *in)
+        x : Tensor of shape ``(B, *in)``
         start : callable
             From the output ``(B, *out)`` to its relevance. For one sample (B = 1) it
             may return several rows ``(M, *out)``, which walk back side by side and
@@ -202,7 +202,7 @@ class Explainer(nn.Module):
 
         Returns
         -------
-        Tensor of shape (B, *in) or (M, *in)
+        Tensor of shape ``(B, *in)`` or ``(M, *in)``
         """
         return self._program(())(self.model, _fast_layout(x), start)[1]
 

@@ -73,7 +73,7 @@ def export(
     ----------
     explainer : Explainer
         In evaluation mode: an export has no other.
-    x : Tensor of shape (B, *in)
+    x : Tensor of shape ``(B, *in)``
         An example; with a dynamic batch its B must be at least two.
     dynamic_batch : bool
         Whether other batch sizes are allowed.

@@ -100,7 +100,7 @@ def ledger(
     Parameters
     ----------
     explainer : Explainer
-    x : Tensor of shape (B, *in)
+    x : Tensor of shape ``(B, *in)``
     target : Tensor, int or None
         As for the explainer. Sums are over the batch.
     tolerance : float

@@ -40,7 +40,7 @@ def normalization(norm: Any, h: Tensor, batch: bool = False) -> Scale:
     Parameters
     ----------
     norm : nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
-    h : Tensor of shape (B, C, *)
+    h : Tensor of shape ``(B, C, *)``
         The input of the norm, read only where statistics are those of the batch.
     batch : bool
         Whether to use the statistics of this batch, as batch norm does in training.
@@ -95,7 +95,7 @@ def fold(layer: Any, norm: Any, h: Tensor, batch: bool = False) -> Affine:
     layer : module or Affine
         Linear, convolution or transposed convolution.
     norm : batch norm
-    h : Tensor of shape (B, C, *)
+    h : Tensor of shape ``(B, C, *)``
         What goes from the layer into the norm.
     batch : bool
         Whether to use the statistics of this batch.

@@ -63,18 +63,18 @@ class Rule:
         ----------
         layer : module or Affine
             Linear or (transposed) convolution, as a module or as its affine view.
-        a : Tensor of shape (B, *in)
+        a : Tensor of shape ``(B, *in)``
             Input of the layer.
-        z : Tensor of shape (B, *out)
+        z : Tensor of shape ``(B, *out)``
             Output of the layer for ``a``.
-        R : Tensor of shape (B, *out) or, where B is one, (M, *out)
+        R : Tensor of shape ``(B, *out)`` or, where B is one, ``(M, *out)``
             Relevance of the output; M rows stand for M starts at one sample.
         nonnegative : bool
             Whether ``a`` is known to have no negative entry, which saves half the work.
 
         Returns
         -------
-        Tensor of shape (B, *in) or (M, *in)
+        Tensor of shape ``(B, *in)`` or ``(M, *in)``
         """
         if torch.is_autocast_enabled(R.device.type):
             # Relevance is divided by small numbers: half precision is for the model.
