@@ -15,6 +15,8 @@ import torch._inductor.config as inductor
 from .measure import milliseconds, ratio, side_by_side
 from .tasks import Setting, Task
 
+PAPER = "sefcik-epsilon"
+
 #: What, against what, and how large the ratio may be.
 ROWS = [
     ("heatmaps", "input gradient", 1.5),
@@ -27,11 +29,16 @@ ROWS = [
     ("CE/score step, two passes", "CE step", 2.5),
     ("CE/score step, one pass, compiled", "CE step", 2.0),
     ("CE/score step, two passes, compiled", "CE step", 2.0),
+    ("CE/score step, paper's rule", "CE step", 2.5),
+    ("CE/score step, paper's rule, compiled", "CE step", 2.0),
+    ("CE/score step, one pass", "zennit step", 1 / 3),
     ("CE/score step, two passes", "zennit step", 1 / 3),
-    ("BiLRP", "one LRP a neuron", 1 / 20),
+    ("BiLRP, all factors", "one LRP a neuron", 1 / 20),
+    ("BiLRP, four regions", "one LRP a neuron", 1 / 20),
 ]
 
 NOTE = """
+Where nothing else is said, the rules are epsilon-plus; the paper's rule is epsilon = 1.
 one pass: relevance of the very pass that made the logits (clean=False).
 two passes: dropout on for the logits, off for the relevance (the default).
 A row without zennit or captum is left out where that package is not installed.
@@ -49,7 +56,9 @@ def tasks(setting: Setting, compiled: bool) -> dict[str, Task]:
         "CE/score step, one pass": setting.guided_step(clean=False),
         "CE/score step, two passes": setting.guided_step(clean=True),
         "zennit step": setting.zennit_step(),
-        "BiLRP": setting.pair(),
+        "CE/score step, paper's rule": setting.guided_step(False, rules=PAPER),
+        "BiLRP, all factors": setting.pair(),
+        "BiLRP, four regions": setting.pair_by_region(),
         "one LRP a neuron": setting.pair_by_neuron(),
     }
     if compiled:
@@ -57,6 +66,8 @@ def tasks(setting: Setting, compiled: bool) -> dict[str, Task]:
         for clean, name in ((False, "one pass"), (True, "two passes")):
             step = setting.guided_step(clean=clean, compiled=True)
             found[f"CE/score step, {name}, compiled"] = step
+        step = setting.guided_step(False, rules=PAPER, compiled=True)
+        found["CE/score step, paper's rule, compiled"] = step
     return {name: task for name, task in found.items() if task is not None}
 
 

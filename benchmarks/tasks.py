@@ -115,10 +115,12 @@ class Setting:
 
         return self.synchronized(run)
 
-    def guided_step(self, clean: bool, compiled: bool = False) -> Task:
+    def guided_step(
+        self, clean: bool, compiled: bool = False, rules: str = "epsilon-plus"
+    ) -> Task:
         """The same with cross-entropy over score as the loss, by this library."""
         model = copy.deepcopy(self.model).train()
-        explainer = Explainer(model, "epsilon-plus", clean=clean, check=False)
+        explainer = Explainer(model, rules, clean=clean, check=False)
         explain = torch.compile(explainer) if compiled else explainer
 
         def run() -> None:
@@ -162,6 +164,18 @@ class Setting:
         def run() -> Tensor:
             with torch.no_grad():
                 return bilrp(self.x[:1], self.x[1:2]).left
+
+        return self.synchronized(run)
+
+    def pair_by_region(self) -> Task:
+        """What tumor and rest of one share with those of the other, no factors."""
+        bilrp = BiLRP(
+            Explainer(self.model, "epsilon-plus", "classifier.2", check=False)
+        )
+        masks = torch.stack([self.mask[0], 1 - self.mask[0]])
+
+        def run() -> Tensor:
+            return bilrp.regions(self.x[:1], self.x[1:2], masks, masks)
 
         return self.synchronized(run)
 

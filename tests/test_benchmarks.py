@@ -12,7 +12,7 @@ def test_a_small_table():
     pairs = set(zip(shown["what"], shown["against"], strict=True))
     assert ("heatmaps", "input gradient") in pairs
     assert ("CE/score step, two passes", "CE step") in pairs
-    assert ("BiLRP", "one LRP a neuron") in pairs
+    assert ("BiLRP, four regions", "one LRP a neuron") in pairs
     assert pairs <= {(what, against) for what, against, _ in ROWS}
     assert (shown["ratio"] > 0).all()
 

@@ -238,6 +238,41 @@ def test_third_parties_are_named():
         assert package["license"] in notices
 
 
+def test_the_readme_trains_a_model(tmp_path, monkeypatch):
+    import torch
+
+    from lrpbook_lib.models import GliomaCNN
+
+    text = (ROOT / "README.md").read_text()
+    training, reading = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    torch.manual_seed(0)
+    model = GliomaCNN(size=32)
+    tumor = torch.zeros(4, 32, 32)
+    tumor[:, 8:16, 8:16] = 1
+    names = {
+        "model": model,
+        "images": torch.rand(4, 3, 32, 32),
+        "labels": torch.tensor([0, 1, 0, 1]),
+        "tumor": tumor,
+        "brain": torch.ones(4, 32, 32),
+    }
+    exec(training, names)
+    assert all(each.grad.abs().sum() > 0 for each in model.parameters())
+    monkeypatch.setenv("LRPBOOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    # As it stands, but a cohort of six.
+    small = '"phantom", patients=6, spacing=6.0'
+    exec(reading.replace('"phantom"', small), names)
+    assert names["slices"].images.shape[1] == 3
+
+
+def test_the_readme_links_every_chapter():
+    text = (ROOT / "README.md").read_text()
+    linked = set(re.findall(r"/blob/main/book/(\d\d_\w+)\.ipynb", text))
+    chapters = {each.name for each in read_chapters(LAYOUT) if each.name[:2].isdigit()}
+    assert linked == chapters
+
+
 def test_references_have_identifiers():
     text = (ROOT / "book" / "references.bib").read_text()
     entries = re.split(r"^@", text, flags=re.M)[1:]

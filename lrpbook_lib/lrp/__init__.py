@@ -1,6 +1,6 @@
 """Layer-wise relevance propagation as a program of differentiable operations."""
 
-from .bilrp import BiLRP, Pair
+from .bilrp import BiLRP, Pair, region_sums
 from .composite import COMPOSITES, Composite
 from .errors import LRPError, UnsupportedOperationError, UntraceableModelError
 from .explainer import Explainer
@@ -41,6 +41,7 @@ __all__ = [
     "affine",
     "export",
     "export_onnx",
+    "region_sums",
     "register",
     "unregister",
 ]

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from lrpbook_lib.lrp import BiLRP, Composite, Epsilon, Explainer, LRPError
+from lrpbook_lib.lrp import (
+    BiLRP,
+    Composite,
+    Epsilon,
+    Explainer,
+    LRPError,
+    region_sums,
+)
 
 from .nets import Plain, build, sample
 
@@ -76,6 +83,29 @@ def test_shares_of_regions():
     torch.testing.assert_close(four, torch.ones_like(four))
     with pytest.raises(LRPError, match="positions"):
         pair.share(mask[:4], mask)
+
+
+@pytest.mark.parametrize("at", ["classifier.2", "features.6", None])
+@pytest.mark.parametrize("rules", [RULES, "epsilon-plus", "epsilon-gamma-box"])
+def test_regions_without_factors_equal_those_from_factors(at, rules):
+    model, images = build(Plain), sample(Plain)
+    explainer = Explainer(model, rules, at=at)
+    x, other = images[:1], images[1:]
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[2:5, 1:4] = True
+    masks = torch.stack([inside, ~inside])
+    pair = BiLRP(explainer)(x, other)
+    want = torch.stack([torch.stack([pair.region(a, b) for b in masks]) for a in masks])
+    found = BiLRP(explainer).regions(x, other, masks, masks)
+    torch.testing.assert_close(found, want)
+    torch.testing.assert_close(found.sum(), pair.total)
+    # A batch, with regions of its own for each input, gives each one's sums.
+    own = torch.stack([masks, masks.flip(0)])
+    both = region_sums(explainer, images, own)
+    one = region_sums(explainer, other, masks.flip(0))
+    torch.testing.assert_close(both[1:], one)
+    with pytest.raises(LRPError, match="masks has shape"):
+        region_sums(explainer, images, inside)
 
 
 def test_random_projection_is_unbiased_and_states_its_error():
