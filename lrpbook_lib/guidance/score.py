@@ -47,8 +47,8 @@ def tumor_lrp_score(
         raise ValueError(f"positive is {positive!r}; it takes 'sum' or 'channel'.")
     channels = relevance.clamp(min=0) if positive == "channel" else relevance
     heat = channels.sum(1).clamp(min=0)  # (B, *space)
-    tumor = _region(mask, heat)
-    healthy = _region(brain, heat) * (1 - tumor)
+    tumor = region_of(mask, heat)
+    healthy = region_of(brain, heat) * (1 - tumor)
     inside = (heat * tumor).flatten(1).sum(1)
     outside = (heat * healthy).flatten(1).sum(1)
     if area_normalized:
@@ -75,12 +75,12 @@ def chance_level(mask: Tensor, brain: Tensor) -> Tensor:
     space = (
         space[:, 0] if mask.ndim == brain.ndim == 4 and mask.shape[1] == 1 else space
     )
-    tumor = _region(mask, space).flatten(1)
-    both = torch.maximum(tumor, _region(brain, space).flatten(1))
+    tumor = region_of(mask, space).flatten(1)
+    both = torch.maximum(tumor, region_of(brain, space).flatten(1))
     return tumor.sum(1) / both.sum(1).clamp(min=1)
 
 
-def _region(region: Tensor, heat: Tensor) -> Tensor:
+def region_of(region: Tensor, heat: Tensor) -> Tensor:
     """A region as zeros and ones, shaped like the heatmap ``(B, *space)``."""
     if region.ndim == heat.ndim + 1 and region.shape[1] == 1:
         region = region[:, 0]

@@ -1,5 +1,6 @@
 """The networks of the book."""
 
 from .glioma_cnn import GliomaCNN
+from .slice_net import SliceNet
 
-__all__ = ["GliomaCNN"]
+__all__ = ["GliomaCNN", "SliceNet"]

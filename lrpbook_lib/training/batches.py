@@ -1,0 +1,145 @@
+"""Which samples make a batch: the same in one process and in many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lrpbook_lib.data import Augment, Augmented
+
+
+class Numbered(Dataset):
+    """A dataset whose items tell their position, as ``index``."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**self.data[index], "index": index}
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Batches of one epoch, for one of several processes.
+
+    The order follows from seed and epoch alone. Each process takes every world-th
+    sample of a batch, so that together they see the batch that one process would; a
+    last batch too small to give each of them a sample is left out.
+
+    Parameters
+    ----------
+    size : int
+        Number of samples.
+    batch_size : int
+        Of all processes together.
+    seed : int
+    rank, world : int
+        Which process this is, of how many.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        if batch_size < world:
+            raise ValueError(
+                f"batch_size={batch_size} leaves some of {world} processes without a "
+                f"sample: use at least {world}."
+            )
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.rank, self.world, self.epoch = rank, world, 0
+
+    def whole(self) -> list[np.ndarray]:
+        """The batches of all processes together."""
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        batches = np.split(order, range(self.batch_size, self.size, self.batch_size))
+        return [batch for batch in batches if len(batch) >= self.world]
+
+    def __len__(self) -> int:
+        return len(self.whole())
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.whole():
+            yield batch[self.rank :: self.world].tolist()
+
+
+class TrainLoader:
+    """Batches of training samples, epoch by epoch, shuffled and augmented.
+
+    Parameters
+    ----------
+    data : Dataset
+        Of dictionaries such as a :class:`~lrpbook_lib.data.SliceSet` gives.
+    batch_size, seed, rank, world : int
+        See :class:`EpochBatches`.
+    augment : Augment, optional
+    workers : int
+        Processes that load.
+    pin : bool
+        Whether to load into memory from which a GPU copies faster.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        augment: Augment | None = None,
+        workers: int = 0,
+        pin: bool = False,
+    ) -> None:
+        numbered = Numbered(data)
+        self.augmented = Augmented(numbered, augment, seed) if augment else None
+        self.batches = EpochBatches(len(data), batch_size, seed, rank, world)
+        # No worker outlives its epoch: each starts with the epoch's own number.
+        self.loader: DataLoader = DataLoader(
+            self.augmented or numbered,
+            batch_sampler=self.batches,
+            num_workers=workers,
+            pin_memory=pin,
+        )
+
+    def epoch(self, number: int) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+        """Pairs of the size of the whole batch and this process's part of it."""
+        self.batches.epoch = number
+        if self.augmented is not None:
+            self.augmented.set_epoch(number)
+        sizes = [len(batch) for batch in self.batches.whole()]
+        yield from zip(sizes, self.loader, strict=True)
+
+
+def ordered_loader(
+    data: Any, batch_size: int, rank: int = 0, world: int = 1, workers: int = 0
+) -> DataLoader:
+    """Every world-th sample in order; processes with one less repeat the last one."""
+    numbered = Numbered(data)
+    share = -(-len(data) // world)
+    mine = [min(rank + i * world, len(data) - 1) for i in range(share)]
+    return DataLoader(
+        torch.utils.data.Subset(numbered, mine), batch_size, num_workers=workers
+    )
+
+
+def seed_epoch(seed: int, epoch: int, rank: int) -> None:
+    """Start dropout's random numbers where this epoch's start, in this process.
+
+    Not the state of a generator but where it starts decides: a resumed training needs
+    nothing but the number of its epoch.
+    """
+    words = np.random.SeedSequence([seed, epoch, rank])
+    torch.manual_seed(int(words.generate_state(1)[0]))
+
+
+@contextmanager
+def own_random_numbers(device: torch.device) -> Iterator[None]:
+    """Seeds set within leave the random numbers of the caller as they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield

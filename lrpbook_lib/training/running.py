@@ -1,0 +1,173 @@
+"""One experiment, from settings to a folder of results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lrpbook_lib import models
+from lrpbook_lib.data import (
+    SliceSet,
+    extract_slices,
+    find_cases,
+    make_phantom,
+    mixed_sites,
+    patient_folds,
+    site_holdout,
+)
+from lrpbook_lib.data.files import only_one, whole_or_absent, write_json
+from lrpbook_lib.data.scanner import SITES
+from lrpbook_lib.guidance import annotated, coarsen
+
+from .callbacks import Callback, HeatmapSnapshots
+from .experiment import Experiment, PhantomData
+from .metrics import summarize
+from .plain import digest, to_dict
+from .settings import Hardware
+from .trainer import Trainer
+
+Slices = Mapping[str, "SliceSet | str | Path"]
+
+
+def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
+    """Slices of a phantom, made once below ``folder`` and opened thereafter."""
+    home = Path(folder) / "data"
+    cohort = home / f"phantom-{digest(data.phantom())}"
+    path = home / f"slices-{digest(to_dict(data))}"
+    with only_one(home):
+        if not path.exists():
+            cases = find_cases(make_phantom(cohort, **data.phantom()))
+            made = extract_slices(
+                cases,
+                data.sequences,
+                recipe=data.recipe,
+                size=data.size,
+                cache=home / "cases",
+            )
+            made.save(path)
+    return SliceSet.load(path)
+
+
+def split(experiment: Experiment, slices: SliceSet) -> dict[str, np.ndarray]:
+    """Positions for ``train``, ``patients`` and, unless none is held out, ``site``."""
+    held = experiment.held_out
+    if held is None and isinstance(experiment.data, PhantomData):
+        held = tuple(site.name for site in SITES if site.grades == "mixed")
+        held = tuple(name for name in held if name in set(slices.site))
+    elif held is None:
+        held = tuple(mixed_sites(slices))
+    rest, parts = np.arange(len(slices)), {}
+    if held:
+        rest, parts["site"] = site_holdout(slices, held)
+    folds = patient_folds(slices.subset(rest), experiment.folds, seed=0)
+    train, test = folds[experiment.fold]
+    return {"train": rest[train], "patients": rest[test], **parts}
+
+
+def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
+    """The training slices with the masks that training is to see."""
+    m = experiment.masks
+    if m.kind == "exact" and m.share == 1:
+        return train
+    tumor = coarsen(train.tumor, train.brain, m.kind, m.amount, seed=0)
+    tumor = tumor & annotated(train.patient, m.share, seed=0)[:, None, None]
+    return SliceSet.from_arrays(
+        train.images,
+        train.labels,
+        tumor,
+        train.brain,
+        list(train.patient),
+        list(train.site),
+        train.z,
+        sequences=train.sequences,
+        classes=train.classes,
+    )
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: str | Path,
+    slices: Slices | None = None,
+    hardware: Hardware | None = None,
+) -> dict[str, Any]:
+    """Run an experiment, or go on with it, or read what it found.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    folder : path
+        The run gets a folder of its own below, named by its hash: ``experiment.json``,
+        ``checkpoint.safetensors``, ``history.csv``, ``predictions.csv`` (a row a test
+        slice, ``part`` tells of which test set) and, last, ``result.json``.
+    slices : mapping of str to SliceSet or path
+        What names in ``experiment.data`` stand for.
+    hardware : Hardware
+
+    Returns
+    -------
+    dict
+        Numbers of the trained model: accuracy and so on, as ``patients_*`` and
+        ``site_*``.
+    """
+    home = Path(folder) / experiment.name
+    write_json(home / "experiment.json", experiment.to_dict())
+    began = time.perf_counter()
+    data = _slices(experiment, folder, slices)
+    parts = {name: data.subset(rows) for name, rows in split(experiment, data).items()}
+    torch.manual_seed(experiment.settings.seed)
+    network = getattr(models, experiment.model)(
+        channels=data.images.shape[1],
+        classes=len(data.classes),
+        size=tuple(data.images.shape[2:]),
+    )
+    callbacks: list[Callback] = []
+    if experiment.snapshots:
+        test = parts["patients"]
+        chosen = np.linspace(0, len(test) - 1, experiment.snapshots).round()
+        callbacks.append(HeatmapSnapshots(test, chosen.astype(int).tolist()))
+    trainer = Trainer(
+        network,
+        experiment.loss,
+        experiment.settings,
+        home,
+        callbacks,
+        hardware,
+    )
+    wanted = ("patients", "site") if experiment.curve == "both" else (experiment.curve,)
+    curves = {name: parts[name] for name in wanted if name in parts}
+    history = trainer.fit(masked(experiment, parts["train"]), curves)
+    tests = {name: trainer.predict(parts[name]) for name in parts if name != "train"}
+    found: dict[str, Any] = {
+        f"{name}_{key}": value
+        for name, table in tests.items()
+        for key, value in summarize(table, data.classes).items()
+    }
+    found |= {f"{name}_slices": len(part) for name, part in parts.items()}
+    found["seconds"] = float(history["seconds"].sum())
+    found["wall_seconds"] = time.perf_counter() - began
+    found["device"] = str(trainer.fabric.device)
+    predictions = pd.concat([t.assign(part=name) for name, t in tests.items()])
+    for name, table in {"history": history, "predictions": predictions}.items():
+        with whole_or_absent(home / f"{name}.csv") as beside:
+            table.to_csv(beside, index=name == "history")
+    return found
+
+
+def _slices(
+    experiment: Experiment, folder: str | Path, slices: Slices | None
+) -> SliceSet:
+    if isinstance(experiment.data, PhantomData):
+        return phantom_slices(experiment.data, folder)
+    if slices is None or experiment.data not in slices:
+        raise KeyError(
+            f"The experiment wants the slices {experiment.data!r}; hand them over with "
+            f"slices={{{experiment.data!r}: ...}}, a SliceSet or the path of one."
+        )
+    given = slices[experiment.data]
+    return given if isinstance(given, SliceSet) else SliceSet.load(given)

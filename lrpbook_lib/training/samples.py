@@ -1,0 +1,67 @@
+"""Between a batch as it is loaded and a table as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+
+def parts_of(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Image, label, tumor and brain of a batch.
+
+    Without a tumor in it nothing is known of one; without a brain it is where the image
+    is not zero.
+    """
+    image = batch["image"]
+    tumor = batch["tumor"] if "tumor" in batch else torch.zeros_like(image[:, 0])
+    brain = batch["brain"] if "brain" in batch else (image != 0).any(1)
+    return image, batch["label"], tumor, brain
+
+
+def check_labels(batch: Mapping[str, Tensor], classes: int) -> None:
+    """Refuse labels without a class, before a GPU fails on them in its own words."""
+    label = batch["label"]
+    if label.is_floating_point():
+        raise TypeError(f"Labels have dtype {label.dtype}; they are class indices.")
+    wrong = ((label < 0) | (label >= classes)).nonzero().flatten()
+    if len(wrong):
+        i = int(wrong[0])
+        unknown = " (-1 means an unknown grade)" if int(label[i]) == -1 else ""
+        raise ValueError(
+            f"Sample {int(batch['index'][i])} has label {int(label[i])}{unknown}; the "
+            f"model has {classes} classes, 0 to {classes - 1}. Leave such samples out, "
+            "e.g. slices.subset(slices.labels >= 0), or give the model more classes."
+        )
+
+
+def class_weights(data: Any) -> Tensor:
+    """Weights of the classes, inverse to their counts, of mean one over the samples."""
+    labels = getattr(data, "labels", None)
+    if labels is None:
+        labels = [int(data[i]["label"]) for i in range(len(data))]
+    labels = np.asarray(labels)
+    if labels.min() < 0:
+        return torch.ones(1)  # the first batch tells what is wrong with them
+    counts = np.bincount(labels)
+    weights = len(labels) / (np.maximum(counts, 1) * (counts > 0).sum())
+    return torch.from_numpy(weights)
+
+
+def prediction_table(columns: np.ndarray, data: Any) -> pd.DataFrame:
+    """A row a sample, from index, label, ce, score, chance and the probabilities."""
+    names = ["index", "label", "ce", "score", "chance"]
+    names += [f"p_{c}" for c in range(columns.shape[1] - len(names))]
+    table = pd.DataFrame(columns, columns=names)
+    # Processes with one sample less repeated the last one.
+    table = table.drop_duplicates("index").sort_values("index", ignore_index=True)
+    table = table.astype({"index": int, "label": int})
+    table.insert(2, "predicted", table.filter(like="p_").to_numpy().argmax(1))
+    for name in ("patient", "site"):
+        if hasattr(data, name):
+            table[name] = np.asarray(getattr(data, name))
+    return table

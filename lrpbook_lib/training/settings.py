@@ -1,0 +1,133 @@
+"""What a training is, and what it runs on: two frozen dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import nn
+
+from lrpbook_lib.data import Augment
+from lrpbook_lib.guidance import Schedule
+from lrpbook_lib.guidance.attribution import Start
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything that changes the numbers of a training, beside model, loss and data.
+
+    Attributes
+    ----------
+    epochs, batch_size
+        Of the whole training; the batch is divided among processes.
+    optimizer : {"adam", "sgd"}
+    lr, momentum, weight_decay
+        ``momentum`` is for SGD alone.
+    clip
+        Largest norm of the gradient; None leaves it as it is.
+    limit
+        Largest ratio of the gradient through relevance to the rest of it, see
+        :func:`~lrpbook_lib.training.gradients.backward`; None leaves it as it is, and
+        saves a backward pass. At one half, at least half of the descent along cross
+        entropy is left, whatever guidance wants.
+    schedule
+        How guidance rises and falls.
+    composite
+        The LRP rules that training explains with.
+    judge
+        The LRP rules of the scores in history and predictions; default ``composite``.
+    start
+        Where relevance starts, in training and in scores: see
+        :class:`~lrpbook_lib.guidance.Attributor`.
+    explain : {"label", "predicted"}
+        Whose relevance is trained: the true class (the paper), or the predicted one
+        (the paper's code as published). Scores are always of the true class.
+    balance
+        Weigh samples so that each class counts alike.
+    augment
+        What happens to images and masks on the way in; None for nothing.
+    seed
+        Order of batches, dropout and augmentation follow from it. The weights do not:
+        the model comes with its own.
+    """
+
+    epochs: int = 10
+    batch_size: int = 16
+    optimizer: Literal["adam", "sgd"] = "adam"
+    lr: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip: float | None = 1.0
+    limit: float | None = 0.5
+    schedule: Schedule = field(default_factory=lambda: Schedule(warmup=2.0))
+    composite: str = "epsilon-plus"
+    judge: str | None = None
+    start: Start = "logit"
+    explain: Literal["label", "predicted"] = "label"
+    balance: bool = False
+    augment: Augment | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "lr"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be above zero.")
+        for name in ("clip", "limit"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value} must be above zero, or None.")
+        choices = {"optimizer": ("adam", "sgd"), "explain": ("label", "predicted")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; it takes one of {allowed}."
+                )
+
+    def make_optimizer(
+        self, parameters: Iterable[nn.Parameter]
+    ) -> torch.optim.Optimizer:
+        """The optimizer these settings name."""
+        trained = [p for p in parameters if p.requires_grad]
+        if self.optimizer == "adam":
+            return torch.optim.Adam(trained, self.lr, weight_decay=self.weight_decay)
+        return torch.optim.SGD(
+            trained, self.lr, self.momentum, weight_decay=self.weight_decay
+        )
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where a training runs, in the words of lightning-fabric.
+
+    Gradients are averaged over processes once a step, in one piece.
+
+    Under torchrun, processes find each other through its environment: set ``devices``
+    to the number of processes a machine, and ``nodes`` to the number of machines.
+
+    Attributes
+    ----------
+    accelerator, devices, nodes, strategy
+        As of ``lightning_fabric.Fabric``; "ddp" for several processes.
+    precision
+        "32-true", or "bf16-mixed" for mixed precision (relevance stays in float32).
+    compile
+        Whether torch.compile makes one fused program of model and relevance.
+    workers
+        Processes that load data; 0 loads between the steps.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("32-true", "bf16-mixed"):
+            raise ValueError(
+                f"precision is {self.precision!r}; it takes '32-true' or 'bf16-mixed'."
+            )

@@ -1,0 +1,292 @@
+"""The trainer: epochs of guided training, with a history, on one machine or many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from lrpbook_lib.data.files import quiet
+from lrpbook_lib.guidance import (
+    Attributor,
+    CrossEntropy,
+    chance_level,
+    tumor_lrp_score,
+)
+from lrpbook_lib.guidance.attribution import evaluation_form
+from lrpbook_lib.guidance.loss import cross_entropy
+
+from .batches import TrainLoader, ordered_loader, own_random_numbers, seed_epoch
+from .callbacks import Callback
+from .checkpoint import TrainState
+from .finite import stop_unless_finite
+from .gradients import backward
+from .measures import Tally
+from .metrics import summarize
+from .plain import to_dict
+from .samples import check_labels, class_weights, parts_of, prediction_table
+from .settings import Hardware, TrainSettings
+
+
+class Trainer:
+    """Train a model under a guidance loss.
+
+    Logits come from the training pass, dropout on; maps come from the same weights with
+    dropout off. The loss of a batch is the mean over its samples, whatever the number
+    of processes. With a folder, every epoch ends with a checkpoint; the same call again
+    goes on from there, to the same numbers (bit for bit on a CPU).
+
+    Parameters
+    ----------
+    model : nn.Module
+        Trained in place.
+    loss : CrossEntropy or another guidance loss
+    settings : TrainSettings
+    folder : path, optional
+        For checkpoints and what callbacks write.
+    callbacks : sequence of Callback
+    hardware : Hardware
+
+    Examples
+    --------
+    >>> trainer = Trainer(GliomaCNN(size=96), LRPLoss(1), TrainSettings(epochs=5))
+    >>> trainer.fit(slices.subset(train), slices.subset(test))
+    >>> trainer.predict(slices.subset(test)).groupby("label")["score"].mean()
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: CrossEntropy | None = None,
+        settings: TrainSettings | None = None,
+        folder: str | Path | None = None,
+        callbacks: Sequence[Callback] = (),
+        hardware: Hardware | None = None,
+    ) -> None:
+        self.model = model
+        self.loss = loss if loss is not None else CrossEntropy()
+        self.settings = settings or TrainSettings()
+        self.hardware = hardware or Hardware()
+        self.folder = Path(folder) if folder is not None else None
+        self.callbacks = list(callbacks)
+        self.rows: list[dict[str, Any]] = []
+        h = self.hardware
+        if h.compile and self.loss.attribution in ("input_gradient", "gradcam"):
+            raise ValueError(
+                f"{type(self.loss).__name__} differentiates a gradient, which "
+                "torch.compile cannot: use Hardware(compile=False)."
+            )
+        self.fabric = Fabric(
+            accelerator=h.accelerator,
+            devices=h.devices,
+            num_nodes=h.nodes,
+            strategy=h.strategy,
+            precision=h.precision,
+        )
+        self.fabric.launch()
+        s = self.settings
+        self.attributor = Attributor.of(model, self.loss, s.composite, s.start)
+        self.judge = Attributor(model, "lrp", s.judge or s.composite, s.start)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch: see :class:`~lrpbook_lib.training.measures.Tally`."""
+        rows = pd.DataFrame(self.rows)
+        return rows.set_index("epoch") if len(rows) else rows
+
+    def fit(self, train: Any, validation: Any | None = None) -> pd.DataFrame:
+        """Train, or go on training, and return the history.
+
+        Parameters
+        ----------
+        train : Dataset
+            Items are dictionaries: ``image`` (C, H, W), ``label``, ``tumor`` (H, W,
+            zeros where unknown) and ``brain`` (H, W); a
+            :class:`~lrpbook_lib.data.SliceSet` is one.
+        validation : Dataset or mapping of str to Dataset, optional
+            Evaluated after every epoch, for columns ``val_*``, or by their names.
+
+        Returns
+        -------
+        DataFrame
+            A row an epoch.
+        """
+        s, fabric = self.settings, self.fabric
+        if not len(train):
+            raise ValueError("There are no samples to train on.")
+        if fabric.world_size > 1:  # all start from the first one's weights
+            self.model.load_state_dict(fabric.broadcast(self.model.state_dict()))
+        self.model.to(fabric.device)
+        optimizer = s.make_optimizer(self.model.parameters())
+        module: Any = self.attributor
+        if self.hardware.compile:
+            module = torch.compile(module)
+        tests = validation if isinstance(validation, Mapping) else {"val": validation}
+        tests = {name: data for name, data in tests.items() if data is not None}
+        weights = class_weights(train) if s.balance else None
+        loader = TrainLoader(
+            train,
+            s.batch_size,
+            s.seed,
+            fabric.global_rank,
+            fabric.world_size,
+            s.augment,
+            self.hardware.workers,
+            fabric.device.type == "cuda",
+        )
+        state = TrainState(self._identity(train))
+        path = self.folder / "checkpoint.safetensors" if self.folder else None
+        if path is not None and path.exists():
+            state.load(path, self.model, optimizer)
+        self.rows = state.rows
+        first = fabric.global_rank == 0
+        quiet_bar = quiet() or not first
+        bar = tqdm(
+            total=s.epochs, initial=len(self.rows), disable=quiet_bar, leave=False
+        )
+        with bar, own_random_numbers(fabric.device):
+            while len(self.rows) < s.epochs and not self._stopped():
+                began, epoch = time.perf_counter(), len(self.rows)
+                seed_epoch(s.seed, epoch, fabric.global_rank)
+                row = self._epoch(epoch, loader, module, optimizer, weights)
+                for name, data in tests.items():
+                    row |= {f"{name}_{k}": v for k, v in self.evaluate(data).items()}
+                self.rows.append(row | {"seconds": time.perf_counter() - began})
+                if first:
+                    for callback in self.callbacks:
+                        callback.epoch_end(self)
+                    if path is not None:
+                        state.save(path, self.model, optimizer)
+                fabric.barrier()
+                bar.update()
+        return self.history
+
+    def _epoch(
+        self,
+        epoch: int,
+        loader: TrainLoader,
+        module: Any,
+        optimizer: Any,
+        weights: Tensor | None,
+    ) -> dict[str, Any]:
+        """One pass over the training data: the row of the history that tells of it."""
+        module.train()
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        tally, factor, limit = Tally(), 0.0, self.settings.limit
+        for step, (size, batch) in enumerate(loader.epoch(epoch)):
+            factor = self.settings.schedule(epoch + step / len(loader.batches))
+            loss = self.loss.scaled(factor)
+            x, label, mask, brain = self._parts(batch)
+            must_be_finite = partial(
+                stop_unless_finite,
+                batch=batch,
+                model=self.model,
+                folder=self.folder,
+                when={"epoch": epoch, "step": step, "rank": self.fabric.global_rank},
+            )
+            target = label if self.settings.explain == "label" else None
+            with self.fabric.autocast():
+                logits, relevance = module(x, target)
+            check_labels(batch, logits.shape[1])
+            scale = label.new_ones(()) if weights is None else weights.to(x)[label]
+            scale = scale * (self.fabric.world_size / size)
+            losses = loss(logits, label, relevance, mask, brain)
+            held = None
+            if relevance is not None and (limit is not None or step == 0):
+                fixed = loss(logits, label, relevance.detach(), mask, brain)
+                held = (fixed * scale).sum()
+            total = (losses * scale).sum()
+            must_be_finite(total, "loss")
+            shares = backward(total, held, parameters, limit, self.fabric)
+            clip = self.settings.clip or float("inf")
+            norm = torch.nn.utils.clip_grad_norm_(parameters, clip)
+            must_be_finite(norm, "gradient")
+            optimizer.step()
+            tally.add(loss, logits, label, relevance, mask, brain, losses, norm, shares)
+        row = tally.row(self.fabric)
+        return {"epoch": epoch, "strength": factor, **row}
+
+    @torch.no_grad()
+    def predict(self, data: Any) -> pd.DataFrame:
+        """What the model says of each sample, and where it looks.
+
+        Returns
+        -------
+        DataFrame
+            A row a sample, in the order of the data: ``label``, ``predicted``, ``p_0``
+            and so on, ``ce``, ``score`` (tumor score of the true class, rules of
+            ``judge``), ``chance``; ``patient`` and ``site`` where the data knows them.
+        """
+        fabric = self.fabric
+        self.model.to(fabric.device)
+        loader = ordered_loader(
+            data,
+            self.settings.batch_size,
+            fabric.global_rank,
+            fabric.world_size,
+            self.hardware.workers,
+        )
+        found = []
+        for batch in loader:
+            x, label, mask, brain = self._parts(batch)
+            with fabric.autocast(), evaluation_form(self.model):
+                logits, relevance = self.judge(x, label)
+            check_labels(batch, logits.shape[1])
+            columns = [
+                batch["index"].to(logits.device),
+                label,
+                cross_entropy(logits, label),
+                tumor_lrp_score(relevance, mask, brain),
+                chance_level(mask, brain),
+            ]
+            table = torch.stack([column.double() for column in columns], 1)
+            found.append(torch.cat([table, logits.double().softmax(1)], 1))
+        if not found:
+            raise ValueError("There are no samples to predict.")
+        every: Any = fabric.all_gather(torch.cat(found))
+        columns = every.reshape(-1, found[0].shape[1]).cpu().numpy()
+        return prediction_table(columns, data)
+
+    def evaluate(self, data: Any) -> dict[str, float]:
+        """Accuracy, AUC and scores: :func:`~lrpbook_lib.training.summarize`."""
+        return summarize(self.predict(data), getattr(data, "classes", None))
+
+    @torch.no_grad()
+    def explain(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and relevance of images under the rules of ``judge``, on the CPU.
+
+        Parameters
+        ----------
+        images : Tensor of shape ``(B, C, *space)``
+        labels : Tensor of shape (B,)
+        """
+        device = self.fabric.device
+        with self.fabric.autocast(), evaluation_form(self.model):
+            logits, relevance = self.judge(images.to(device), labels.to(device))
+        return logits.float().cpu(), relevance.float().cpu()
+
+    def need_folder(self, what: str) -> Path:
+        """The folder, for something that cannot do without one."""
+        if self.folder is None:
+            raise ValueError(f"{what} writes files: give the Trainer a folder.")
+        return self.folder
+
+    def _stopped(self) -> bool:
+        return any(callback.stop(self) for callback in self.callbacks)
+
+    def _identity(self, train: Any) -> dict[str, Any]:
+        settings = to_dict(self.settings)
+        settings.pop("epochs")  # nothing before the last epoch depends on it
+        return {"loss": to_dict(self.loss), **settings, "samples": len(train)}
+
+    def _parts(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """Image, label, tumor and brain of a batch, on the device."""
+        return tuple(self.fabric.to_device(part) for part in parts_of(batch))

@@ -1,0 +1,433 @@
+"""The trainer: what it minimizes, what it writes, and what it does when things fail."""
+
+import errno
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+
+from lrpbook_lib.guidance import (
+    LOSSES,
+    Attributor,
+    CrossEntropy,
+    LRPLoss,
+    RRRLoss,
+    Schedule,
+    SelfNormalizedLoss,
+    chance_level,
+    tumor_lrp_score,
+)
+from lrpbook_lib.training import (
+    CheckpointError,
+    EarlyStop,
+    Hardware,
+    HeatmapSnapshots,
+    KeepBest,
+    NonFiniteError,
+    Trainer,
+    TrainSettings,
+    auc,
+    load_weights,
+    read_snapshots,
+    summarize,
+)
+from lrpbook_lib.training import trainer as trainer_module
+
+from .problems import network, same_numbers, spots
+
+QUICK = TrainSettings(epochs=2, batch_size=16)
+
+
+@pytest.fixture(autouse=True)
+def quietly(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.mark.parametrize("loss", [kind() for kind in LOSSES.values()], ids=repr)
+def test_every_loss_trains(loss):
+    data = spots(32)
+    history = Trainer(network(), loss, QUICK).fit(data, data)
+    assert list(history.index) == [0, 1]
+    assert np.isfinite(history["train_loss"]).all()
+    assert history["applied_share"].max() <= 1 / 3 + 1e-6  # the limit of one half
+    for column in ("val_accuracy", "val_balanced_accuracy", "val_auc", "val_score_LGG"):
+        assert history[column].between(0, 1).all()
+    guided = loss.attribution != "none"
+    assert (history["gradient_share"].iloc[-1] > 0) == guided
+    if not isinstance(loss, SelfNormalizedLoss):  # of the value of cross entropy
+        assert (history["train_guidance"].abs().iloc[-1] > 0) == guided
+
+
+def test_one_step_is_the_step_by_hand():
+    data = spots(16)
+    settings = TrainSettings(
+        epochs=1,
+        batch_size=16,
+        optimizer="sgd",
+        lr=0.1,
+        momentum=0,
+        clip=None,
+        limit=None,
+        schedule=Schedule(),
+    )
+    trained = network()
+    trained.features[3].p = trained.features[13].p = 0.0  # the two dropouts
+    want = network()
+    Trainer(trained, LRPLoss(2, floor=0.1), settings).fit(data)
+    x, label = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    mask, brain = torch.from_numpy(data.tumor), torch.from_numpy(data.brain)
+    logits, relevance = Attributor(want.eval(), "lrp")(x, label)
+    score = tumor_lrp_score(relevance, mask, brain)
+    ce = F.cross_entropy(logits, label, reduction="none")
+    (ce / (0.1 + 0.9 * score) ** 2).mean().backward()
+    for p, q in zip(trained.parameters(), want.parameters(), strict=True):
+        torch.testing.assert_close(p, q - 0.1 * q.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_the_limit_holds_relevance_back_and_nothing_else():
+    from lrpbook_lib.training.gradients import backward
+
+    fabric = Trainer(network()).fabric
+    weight = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
+
+    def parts():  # gradients (3, 4) and (0, 20): norms 5 and 20
+        held = 3 * weight[0] + 4 * weight[1]
+        return held + 20 * weight[1], held
+
+    for limit, factor in ((None, 1.0), (1.0, 0.25), (2.0, 0.5), (9.0, 1.0)):
+        before, after = backward(*parts(), [weight], limit, fabric)
+        assert weight.grad.tolist() == pytest.approx([3, 4 + 20 * factor])
+        assert before.item() == pytest.approx(20 / 25)
+        assert after.item() == pytest.approx(20 * factor / (20 * factor + 5))
+
+
+def test_power_one_to_three_learn_without_collapse_at_default_settings():
+    """On ten seeds; the loss as published, from the same weights, does collapse."""
+    train, test = spots(64, seed=1), spots(48, seed=2)
+    found = {}
+    for k, seed in [(k, s) for k in (1, 2, 3) for s in range(10)]:
+        settings = TrainSettings(epochs=12, lr=2e-3, seed=seed)
+        trainer = Trainer(network(seed), LRPLoss(k), settings)
+        trainer.fit(train)
+        predictions = trainer.predict(test)
+        assert predictions["predicted"].nunique() == 2, (k, seed)
+        assert predictions.notna().all().all()
+        found[k, seed] = summarize(predictions)["balanced_accuracy"]
+    # Chance is 0.5, which is where a collapsed model stays.
+    assert min(found.values()) > 0.9, found
+    naive = TrainSettings(
+        epochs=12, lr=2e-3, clip=None, limit=None, schedule=Schedule()
+    )
+    said = []
+    for seed in range(3):
+        trainer = Trainer(network(seed), LRPLoss(3, floor=0), naive)
+        trainer.fit(train)
+        said.append(trainer.predict(test)["predicted"].nunique())
+    assert 1 in said
+
+
+def test_a_sample_without_a_mask_trains_on_cross_entropy():
+    data = spots(32)
+    without = data.from_arrays(
+        data.images, data.labels, data.tumor * 0, data.brain, list(data.patient)
+    )
+    plain, guided = network(), network()
+    one = Trainer(plain, CrossEntropy(), QUICK).fit(without)
+    other = Trainer(guided, LRPLoss(2), QUICK).fit(without, without)
+    assert one["train_loss"].to_numpy() == pytest.approx(
+        other["train_loss"].to_numpy(), rel=0.05
+    )  # dropout draws differ, by layout
+    assert other["train_loss"].equals(other["train_ce"])
+    assert other["gradient_share"].eq(0).all()
+    assert math.isnan(other["val_score"].iloc[-1])
+    assert math.isnan(other["train_score"].iloc[-1])
+
+
+def test_effective_weight_is_the_formula():
+    data = spots(16)
+    net = network()
+    net.features[3].p = net.features[13].p = 0.0
+    x, label = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    logits, relevance = Attributor(net.eval(), "lrp")(x, label)
+    score = tumor_lrp_score(
+        relevance, torch.from_numpy(data.tumor), torch.from_numpy(data.brain)
+    )
+    ce = F.cross_entropy(logits, label, reduction="none")
+    want = (2 * ce / (0.1 + 0.9 * score) * 0.9).mean().item()
+    settings = TrainSettings(epochs=1, batch_size=16, schedule=Schedule())
+    history = Trainer(net, LRPLoss(2, floor=0.1), settings).fit(data)
+    assert history["weight"].item() == pytest.approx(want, rel=1e-4)
+    assert history["train_score"].item() == pytest.approx(score.mean().item(), rel=1e-4)
+
+
+def test_predictions_against_a_loop_by_hand():
+    data = spots(20)
+    net = network()
+    table = Trainer(net, settings=TrainSettings(batch_size=8)).predict(data)
+    assert net.training, "the mode is left as it was"
+    x, label = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    mask, brain = torch.from_numpy(data.tumor), torch.from_numpy(data.brain)
+    logits, relevance = Attributor(net.eval(), "lrp")(x, label)
+    score = tumor_lrp_score(relevance, mask, brain).detach()
+    np.testing.assert_allclose(table["score"], score, rtol=1e-4)
+    np.testing.assert_allclose(table["chance"], chance_level(mask, brain), rtol=1e-6)
+    np.testing.assert_allclose(
+        table["p_1"], logits.softmax(1)[:, 1].detach(), rtol=1e-5
+    )
+    assert list(table["patient"]) == list(data.patient)
+    assert list(table["predicted"]) == logits.argmax(1).tolist()
+
+
+def test_metrics_against_another_library():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet([1, 1, 1], 200).round(1)
+    label = rng.integers(3, size=200)
+    table = pd.DataFrame(p, columns=["p_0", "p_1", "p_2"]).assign(
+        label=label, predicted=p.argmax(1), ce=1.0, score=0.5, chance=0.1
+    )
+    found = summarize(table)
+    assert found["balanced_accuracy"] == pytest.approx(
+        balanced_accuracy_score(label, p.argmax(1))
+    )
+    assert found["f1_weighted"] == pytest.approx(
+        f1_score(label, p.argmax(1), average="weighted")
+    )
+    each = [roc_auc_score(label == c, p[:, c]) for c in range(3)]
+    assert found["auc"] == pytest.approx(np.mean(each))
+
+
+def test_a_class_absent_from_a_fold():
+    table = pd.DataFrame(
+        {
+            "label": [1, 1],
+            "predicted": [1, 0],
+            "p_0": [0.2, 0.7],
+            "p_1": [0.8, 0.3],
+            "ce": [0.2, 1.2],
+            "score": [0.4, 0.0],
+            "chance": [0.1, 0.0],
+        }
+    )
+    found = summarize(table, ("LGG", "HGG"))
+    assert found["balanced_accuracy"] == 0.5
+    assert found["score"] == found["score_HGG"] == 0.4
+    assert all(math.isnan(found[k]) for k in ("auc", "score_LGG", "chance_LGG"))
+    assert math.isnan(auc(np.array([True]), np.array([0.1])))
+    with pytest.raises(ValueError, match="no predictions"):
+        summarize(table.iloc[:0])
+
+
+@pytest.mark.parametrize("label, said", [(2, "0 to 1"), (-1, "unknown grade")])
+def test_labels_out_of_range(label, said):
+    data = spots(16)
+    data.table["labels"] = data.table["labels"].copy()
+    data.table["labels"][3] = label
+    with pytest.raises(ValueError, match=rf"Sample 3 has label {label}.*{said}"):
+        Trainer(network(), LRPLoss(), QUICK).fit(data)
+    with pytest.raises(ValueError, match="Sample 3 has label"):
+        Trainer(network()).predict(data)
+
+
+def test_nothing_to_train_on():
+    data = spots(16)
+    with pytest.raises(ValueError, match="no samples to train on"):
+        Trainer(network()).fit(data.subset([]))
+    with pytest.raises(ValueError, match="no samples to predict"):
+        Trainer(network()).predict(data.subset([]))
+
+
+def test_black_slices_and_a_mask_outside_the_brain():
+    data = spots(32)
+    images, tumor = data.images.copy(), data.tumor.copy()
+    images[:4], tumor[4:8] = 0, 0
+    tumor[4:8, 0, 0] = 1
+    odd = data.from_arrays(
+        images, data.labels, tumor, data.brain, list(data.patient), list(data.site)
+    )
+    trainer = Trainer(network(), LRPLoss(3), QUICK)
+    history = trainer.fit(odd, odd)
+    assert history.notna().all().all()
+    assert trainer.predict(odd)["score"].iloc[:4].eq(0).all()
+
+
+def test_items_without_masks():
+    data = spots(16)
+    items = [{"image": i["image"], "label": i["label"]} for i in data]
+    trainer = Trainer(network(), LRPLoss(1), QUICK)
+    history = trainer.fit(items, items)
+    assert history["val_accuracy"].notna().all()
+    assert "patient" not in trainer.predict(items)
+
+
+def test_nan_stops_with_the_batch_saved(tmp_path):
+    from safetensors.torch import load_file
+
+    data = spots(32)
+    data.images[5, 0, 8, 8] = np.nan
+    trainer = Trainer(network(), CrossEntropy(), QUICK, tmp_path)
+    with pytest.raises(NonFiniteError, match="loss is nan in epoch 0") as caught:
+        trainer.fit(data)
+    saved = load_file(caught.value.batch)
+    assert 5 in saved["index"].tolist()
+    assert saved["image"].isnan().sum() == 1
+    assert "model.classifier.3.weight" in saved
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+    elsewhere = Trainer(network(), CrossEntropy(), QUICK)
+    with pytest.raises(NonFiniteError) as caught:
+        elsewhere.fit(data)
+    assert caught.value.batch.is_file()
+
+
+def test_seeds_decide_and_the_caller_keeps_his():
+    data = spots(32)
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    nets = [network() for _ in range(3)]
+    torch.set_rng_state(before)
+    seeds = (0, 0, 1)
+    histories = [
+        Trainer(n, LRPLoss(), TrainSettings(epochs=2, seed=s)).fit(data)
+        for n, s in zip(nets, seeds, strict=True)
+    ]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert same_numbers(histories[0], histories[1])
+    assert not same_numbers(histories[0], histories[2])
+
+
+def test_balance_counts_classes_alike():
+    data = spots(24)
+    few = data.subset(np.r_[np.flatnonzero(data.labels == 0), 2])
+    settings = TrainSettings(epochs=1, batch_size=32, balance=True, limit=None)
+    net = network()
+    net.features[3].p = net.features[13].p = 0.0
+    x, label = torch.from_numpy(few.images), torch.from_numpy(few.labels)
+    ce = F.cross_entropy(net.eval()(x), label, reduction="none")
+    want = (ce[label == 0].mean() + ce[label == 1].mean()) / 2
+    history = Trainer(net, CrossEntropy(), settings).fit(few)
+    assert history["train_ce"].item() == pytest.approx(ce.mean().item(), rel=1e-5)
+    from lrpbook_lib.training.samples import class_weights
+
+    weighted = (ce * class_weights(few)[label]).mean()
+    assert weighted.item() == pytest.approx(want.item(), rel=1e-5)
+
+
+def test_callbacks(tmp_path):
+    data = spots(32)
+    callbacks = [
+        EarlyStop("val_accuracy", patience=1, higher_is_better=True),
+        KeepBest("train_loss", higher_is_better=False),
+        HeatmapSnapshots(data, [0, 3], every=2),
+    ]
+    settings = TrainSettings(epochs=9, batch_size=16, lr=1e-9)
+    trainer = Trainer(network(), LRPLoss(), settings, tmp_path, callbacks)
+    history = trainer.fit(data, data)
+    assert len(history) == 2, "nothing improves at such a rate"
+    shots = read_snapshots(tmp_path)
+    assert shots["epoch"].tolist() == [0]
+    assert shots["relevance"].shape == (1, 2, 3, 16, 16)
+    assert np.abs(shots["relevance"]).max() == 1
+    best = load_weights(network(1), tmp_path / "best.safetensors")
+    for p, q in zip(best.parameters(), trainer.model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=1e-6)
+    # Called again, a training that stopped early stays stopped.
+    again = Trainer(network(2), LRPLoss(), settings, tmp_path, callbacks).fit(
+        data, data
+    )
+    assert same_numbers(history, again)
+    with pytest.raises(ValueError, match="KeepBest writes files"):
+        Trainer(network(), None, QUICK, None, [KeepBest("train_loss")]).fit(data)
+    with pytest.raises(KeyError, match="no column 'val_los'"):
+        Trainer(network(), None, QUICK, None, [EarlyStop("val_los")]).fit(data)
+    with pytest.raises(FileNotFoundError, match="no snapshots"):
+        read_snapshots(tmp_path / "nowhere")
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    data = spots(16)
+    Trainer(network(), LRPLoss(1), QUICK, tmp_path).fit(data)
+    other = TrainSettings(epochs=2, batch_size=16, lr=0.5)
+    with pytest.raises(CheckpointError, match=r"lr: 0\.001, now 0\.5"):
+        Trainer(network(), LRPLoss(1), other, tmp_path).fit(data)
+    with pytest.raises(CheckpointError, match=r"loss\.power: 1, now 2"):
+        Trainer(network(), LRPLoss(2), QUICK, tmp_path).fit(data)
+    longer = TrainSettings(epochs=3, batch_size=16)
+    assert len(Trainer(network(), LRPLoss(1), longer, tmp_path).fit(data)) == 3
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match="Remove it to start"):
+        Trainer(network(), LRPLoss(1), QUICK, tmp_path).fit(data)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    data = spots(16)
+    whole = Trainer(network(), LRPLoss(), QUICK).fit(data)
+    one = TrainSettings(epochs=1, batch_size=16)
+    Trainer(network(), LRPLoss(), one, tmp_path).fit(data)
+    kept = (tmp_path / "checkpoint.safetensors").read_bytes()
+
+    def full(self, content):
+        self.open("wb").write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"disk is full.*goes on from the last"):
+            Trainer(network(), LRPLoss(), QUICK, tmp_path).fit(data)
+    assert [f.name for f in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == kept
+    resumed = Trainer(network(5), LRPLoss(), QUICK, tmp_path).fit(data)
+    assert same_numbers(resumed, whole)
+
+
+def test_settings_out_of_range():
+    for wrong, said in [
+        ({"epochs": 0}, "epochs=0"),
+        ({"lr": -1}, "lr=-1"),
+        ({"clip": 0}, "clip=0"),
+        ({"limit": 0}, "limit=0"),
+        ({"optimizer": "lion"}, "optimizer is 'lion'"),
+        ({"explain": "all"}, "explain is 'all'"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            TrainSettings(**wrong)
+    with pytest.raises(ValueError, match="precision is '16-mixed'"):
+        Hardware(precision="16-mixed")
+    with pytest.raises(ValueError, match="RRRLoss differentiates a gradient"):
+        Trainer(network(), RRRLoss(), hardware=Hardware(compile=True))
+
+
+def test_bf16_stays_close_to_full_precision():
+    data = spots(32)
+    settings = TrainSettings(epochs=2, batch_size=16, schedule=Schedule())
+    full = Trainer(network(), LRPLoss(), settings).fit(data)
+    half = Trainer(
+        network(), LRPLoss(), settings, hardware=Hardware(precision="bf16-mixed")
+    ).fit(data)
+    assert half["train_ce"].to_numpy() == pytest.approx(full["train_ce"], rel=0.1)
+
+
+def test_the_bar_is_silent_where_it_should_be(capsys):
+    Trainer(network(), None, QUICK).fit(spots(16))
+    caught = capsys.readouterr()
+    assert caught.out == caught.err == ""
+
+
+def test_the_trainer_is_read_in_a_sitting():
+    from pathlib import Path
+
+    assert len(Path(trainer_module.__file__).read_text().splitlines()) < 300
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_on_a_gpu(precision):
+    data = spots(32)
+    on = Hardware(accelerator="cuda", precision=precision)
+    history = Trainer(network(), LRPLoss(), QUICK, hardware=on).fit(data, data)
+    here = Trainer(network(), LRPLoss(), QUICK).fit(data, data)
+    assert history["train_ce"].to_numpy() == pytest.approx(here["train_ce"], rel=0.1)
