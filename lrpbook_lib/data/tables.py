@@ -110,7 +110,8 @@ def _name_mapping(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Recor
 def _ucsf(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Record]]:
     for row in table.to_dict("records"):
         grade, who = _who_to_grade(row["WHO CNS Grade"])
-        patient = row["ID"]
+        # Four digits, as in the folders, which are all there is without the table.
+        patient = re.sub(r"\d+$", lambda m: m[0].zfill(4), row["ID"].strip())
         record = Record(grade, who, patient, "UCSF", source)
         yield key(patient), record
         other = row.get("BraTS21 ID", "")

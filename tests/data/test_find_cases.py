@@ -258,7 +258,8 @@ def test_ucsf_grades_come_from_its_table_in_spite_of_other_digits(tmp_path):
     write_case(tmp_path, "BraTS 2021")
     linked, ucsf = find_cases(tmp_path)
     assert (ucsf.grade, ucsf.who_grade) == ("LGG", 3)
-    assert (linked.grade, linked.patient) == ("HGG", "UCSF-PDGM-005")
+    assert (linked.grade, linked.patient) == ("HGG", "UCSF-PDGM-0005")
+    assert ucsf.patient == "UCSF-PDGM-0004"  # as where there is no table
 
 
 def test_conflicting_grades_are_not_chosen_between(tmp_path):
