@@ -303,3 +303,11 @@ def test_asking_a_stamp_script_for_help_stamps_nothing(name):
         env={**os.environ, "LRPBOOK_DATA": "nowhere"},
     )
     assert reply.returncode == 0 and reply.stdout.startswith("usage")
+
+
+def test_slices_are_not_prepared_for_a_folder_in_use(tmp_path):
+    """Said before the work, so the folder of cases need not even be there."""
+    (tmp_path / "notes.txt").write_text("mine")
+    result = script("prepare_slices", tmp_path / "cases", tmp_path)
+    one_line(result, "prepare_slices.py", "no slice set")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
