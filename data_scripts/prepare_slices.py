@@ -6,6 +6,7 @@ from pathlib import Path
 from lrpbook_lib.data import RECIPES, extract_slices, find_cases
 from lrpbook_lib.data.choosing import NORMALIZATIONS
 from lrpbook_lib.data.commands import run
+from lrpbook_lib.data.files import check_target
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, help="CSV file for all the problems")
     parser.add_argument("--workers", type=int, help="processes; default one a core")
     o = parser.parse_args()
+    check_target(o.out)  # now, and not after an hour's work
     require = (*o.sequences, "seg")
     cases = find_cases(o.root, require=require, tables=o.tables, workers=o.workers)
     print(cases.summary().to_string(index=False))

@@ -4,6 +4,7 @@ Reads the name_mapping tables of BraTS 2019 and 2020. Needs the real tables: set
 LRPBOOK_DATA. Only counts of patients are kept.
 """
 
+import argparse
 import hashlib
 
 from lrpbook_lib.data import data_home, read_table, site_facts
@@ -18,6 +19,7 @@ TABLES = {
 
 def main() -> None:
     """Count, stamp, and say where."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     home = data_home()
     if home is None:
         raise FileNotFoundError("there is no real data here: set LRPBOOK_DATA")

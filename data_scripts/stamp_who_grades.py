@@ -5,6 +5,7 @@ for the patients that both sets hold. Needs the real tables: set LRPBOOK_DATA. O
 counts of patients are kept.
 """
 
+import argparse
 import hashlib
 
 import numpy as np
@@ -19,6 +20,7 @@ GRADES = "tcga_lgg/tcga_lgg_128.npz"
 
 def main() -> None:
     """Count, stamp, and say where."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     home = data_home()
     if home is None:
         raise FileNotFoundError("there is no real data here: set LRPBOOK_DATA")

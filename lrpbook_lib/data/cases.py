@@ -10,6 +10,7 @@ import pandas as pd
 
 from lrpbook_lib.data.releases import BY_NAME, Release
 from lrpbook_lib.data.volumes import (
+    Kept,
     Volumes,
     brain_mask,
     fill_slices,
@@ -80,8 +81,11 @@ class Case:
         """
         names = tuple(self.sequences if sequences is None else sequences)
         arrays, affine, shape = {}, None, None
+        kept: Kept = {}
         for name in (*names, *(("seg",) if "seg" in self.paths else ())):
-            data, affine = read_sequence(self, name)
+            data, own = read_sequence(self, name, kept)
+            # The images' header counts: masks are at times saved without theirs.
+            affine = own if affine is None else affine
             if shape not in (None, data.shape):
                 raise ValueError(
                     f"{self.paths[name]} has shape {data.shape}, the others of case "

@@ -9,6 +9,7 @@ import numpy as np
 
 from lrpbook_lib.data.cases import Case
 from lrpbook_lib.data.volumes import (
+    Kept,
     UnreadableError,
     read_nifti,
     read_picture,
@@ -21,18 +22,22 @@ def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
     """What is wrong with the files of a case: kind and detail, a pair each."""
     troubles: list[tuple[str, str]] = []
     shapes: dict[str, tuple[int, ...]] = {}
+    kept: Kept = {}
     for name, path in case.paths.items():
         try:
             if case.description.kind.startswith("nifti"):
                 shapes[name], floats = check_header(path)
+                _check_axes(case, name, shapes[name])
                 read = thorough or name == "seg" or floats
             else:
                 read = True
             if read:
-                data, _ = read_sequence(case, name)
+                data, _ = read_sequence(case, name, kept)
                 shapes[name] = data.shape
-                if name == "seg" and not data.any():
-                    troubles.append(("empty mask", f"{path} marks no tumor"))
+                if not data.any():
+                    kind = "empty mask" if name == "seg" else "empty sequence"
+                    what = "marks no tumor" if name == "seg" else "is zero everywhere"
+                    troubles.append((kind, f"{path} {what}"))
                 if data.dtype.kind == "f" and not np.isfinite(data).all():
                     troubles.append(("NaN", f"{path} holds NaN or infinity"))
         except (UnreadableError, FileNotFoundError) as error:
@@ -40,13 +45,25 @@ def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
         except ValueError as error:
             kind = "unknown labels" if name == "seg" else "unreadable file"
             troubles.append((kind, f"{path}: {error}"))
-    if not troubles and (turned := _mask_turned(case)):
-        troubles.append(turned)
+    if not troubles:
+        troubles += [t for t in (_mask_turned(case), _spacings_differ(case)) if t]
     sizes = {name: shape[:3] for name, shape in shapes.items()}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
         troubles.append(("wrong shape", f"volumes of {case.id} differ: {told}"))
     return troubles
+
+
+def _check_axes(case: Case, name: str, shape: tuple[int, ...]) -> None:
+    """Raise where a header tells other axes than reading the sequence needs."""
+    channels = case.description.channels if name != "seg" else {}
+    least = 1 + max(channels.values(), default=0)
+    have = int(np.prod(shape[3:]))
+    if len(shape) < 3 or have < least or (have > 1 and not channels):
+        raise UnreadableError(
+            f"{case.paths[name]} has shape {shape} where {least} volume(s) of three "
+            "axes are expected"
+        )
 
 
 def _mask_turned(case: Case) -> tuple[str, str] | None:
@@ -72,6 +89,27 @@ def _mask_turned(case: Case) -> tuple[str, str] | None:
         f"the axes of {case.paths['seg']} are not those of the images, and it lies "
         "outside the brain: copy the header of an image to it",
     )
+
+
+def _spacings_differ(case: Case) -> tuple[str, str] | None:
+    """Trouble where the headers of one case tell voxels of different sizes.
+
+    Arrays of equal shape would be laid over each other though they cover different
+    parts of the head.
+    """
+    if not case.description.kind.startswith("nifti"):
+        return None
+    sizes = {}
+    for name, path in case.paths.items():
+        image: Any = nib.load(path)
+        order = nib.io_orientation(image.affine)[:, 0].argsort()
+        edges = nib.affines.voxel_sizes(image.affine)[order]
+        sizes[name] = tuple(round(float(e), 2) for e in edges)
+    first = next(iter(sizes.values()))
+    if all(np.allclose(size, first, rtol=0.02) for size in sizes.values()):
+        return None
+    told = ", ".join(f"{name} {size} mm" for name, size in sizes.items())
+    return "wrong spacing", f"voxels of {case.id} differ in size: {told}"
 
 
 def check_header(path: Path) -> tuple[tuple[int, ...], bool]:

@@ -43,6 +43,8 @@ class SliceRecipe:
             raise ValueError(
                 f"choose={self.choose!r} is unknown; it is 'largest', 'tumor' or 'all'"
             )
+        if min(self.hgg_slices, self.lgg_slices) < 1:
+            raise ValueError("hgg_slices and lgg_slices: take at least one slice")
 
 
 #: Recipes by name. ``paper`` is that of Sefcik and Benesova (2021).

@@ -15,6 +15,7 @@ from lrpbook_lib.data.choosing import (
     normalize,
 )
 from lrpbook_lib.data.volumes import (
+    Kept,
     Volumes,
     brain_mask,
     fill_slices,
@@ -50,6 +51,20 @@ class SliceSettings:
     def __post_init__(self) -> None:
         if not self.sequences:
             raise ValueError("sequences is empty: name at least one, such as 't1'")
+        if "seg" in self.sequences or len(set(self.sequences)) < len(self.sequences):
+            raise ValueError(
+                f"sequences={list(self.sequences)}: name each image once, and not the "
+                "mask, which comes along by itself"
+            )
+        if self.size is not None and (
+            len(self.size) != 2
+            or not all(isinstance(n, int) and n > 0 for n in self.size)
+        ):
+            raise ValueError(
+                f"size={self.size}: give a whole number of pixels, or (height, width)"
+            )
+        if self.spacing is not None and not self.spacing > 0:
+            raise ValueError(f"spacing={self.spacing} mm: give a positive number")
         if self.normalization not in NORMALIZATIONS:
             raise ValueError(
                 f"normalization={self.normalization!r} is unknown; it is one of "
@@ -76,9 +91,9 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
             )
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise ValueError(f"{case.paths[name]} holds NaN or infinity")
+        if not image.any():
+            raise ValueError(f"{case.paths[name]} ({name}) is zero everywhere")
     brain = brain_mask(images, case.description.stripped)
-    if not brain.any():
-        raise ValueError(f"{case.paths[settings.sequences[0]]} is zero everywhere")
     seg = volumes["seg"]
     chosen = choose_slices(settings.recipe, seg, brain, case.grade, volumes.spacing)
     inside = fill_slices(brain[..., chosen]) if len(chosen) else brain[..., chosen]
@@ -103,9 +118,12 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
 
 
 def _read(case: Case, settings: SliceSettings) -> Volumes:
-    arrays, affine = {}, np.eye(4)
+    kept: Kept = {}
+    arrays, affine = {}, None
     for name in (*settings.sequences, "seg"):
-        arrays[name], affine = read_sequence(case, name)
+        arrays[name], own = read_sequence(case, name, kept)
+        affine = own if affine is None else affine
+    assert affine is not None  # the settings name a sequence at least
     volumes = Volumes(arrays, affine)
     return volumes if settings.spacing is None else resample(volumes, settings.spacing)
 

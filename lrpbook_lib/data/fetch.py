@@ -1,5 +1,6 @@
 """Downloads that go on where they broke off, and are checked before they count."""
 
+import re
 import shutil
 import tarfile
 import time
@@ -36,6 +37,16 @@ class Download:
     url: str
     name: str
     checksum: str
+
+    def __post_init__(self) -> None:
+        # Said now, and not after gigabytes have come.
+        kind, _, digits = self.checksum.partition(":")
+        length = {"md5": 32, "sha256": 64}.get(kind.lower())
+        if length is None or not re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", digits):
+            raise ValueError(
+                f"checksum {self.checksum!r} is none: write md5: and 32, or sha256: "
+                "and 64 hexadecimal digits"
+            )
 
 
 #: Task01 of the Medical Segmentation Decathlon; the checksum is the one MONAI uses.

@@ -60,6 +60,15 @@ def whole_or_absent(target: Path, *, replace: bool = False) -> Iterator[Path]:
         raise
 
 
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """A path that a slice set may be written to, or an error: nothing else is lost."""
+    path = Path(path).expanduser()
+    free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    if not free and not (path / "slices.json").is_file():
+        raise FileExistsError(f"{path} exists and is no slice set: name another folder")
+    return path
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder, if there is one."""
     if path.is_dir():

@@ -13,7 +13,7 @@ from lrpbook_lib.data.cases import Case, CaseList, Problem, as_path
 from lrpbook_lib.data.checking import check_case, copied_channels
 from lrpbook_lib.data.files import same_content, usable_cores
 from lrpbook_lib.data.releases import RELEASES, Release, recognize, sequence_of
-from lrpbook_lib.data.tables import Record, key, read_records
+from lrpbook_lib.data.tables import Record, csv_files, key, read_records
 
 _GRADES = {"HGG": "HGG", "GBM": "HGG", "LGG": "LGG"}
 _DIAGNOSES = {1: "meningioma", 2: "glioma", 3: "pituitary"}
@@ -56,7 +56,8 @@ def find_cases(
         Sequences a case must have (``seg`` is the mask); default those its release
         always has. Validation cases have no mask: ``require=("t1", "t2")``.
     tables
-        Further CSV files, such as a ``name_mapping.csv`` kept elsewhere.
+        Further CSV files, such as a ``name_mapping.csv`` kept elsewhere, or folders
+        of them.
     thorough
         Read every volume to its end, instead of the masks alone. Damage inside a
         compressed volume is otherwise found when its slices are extracted.
@@ -81,17 +82,17 @@ def find_cases(
         for place in (root.parent, root.parent / "tables")
         for p in sorted(place.glob("*.csv"))
     ]
-    more = [Path(p).expanduser() for p in tables]
-    for path in more:
-        if not path.is_file():
-            raise FileNotFoundError(f"tables: {path} does not exist")
-    records = read_records([*csvs, *beside, *more])
+    records, broken = read_records([*csvs, *beside, *csv_files(tables)])
     wanted = None if require is None else tuple(require)
     jobs = workers or usable_cores()
     results = Parallel(n_jobs=jobs, prefer="threads")(
         delayed(_settle)(one, strays, records, root, wanted, thorough) for one in found
     )
-    sound, problems = [], []
+    sound = []
+    problems = [
+        Problem(path.name, "table", "unreadable table", f"{path}: {why}", False)
+        for path, why in broken.items()
+    ]
     for case, trouble in results:
         problems += trouble
         if case is not None:
@@ -271,11 +272,11 @@ def _grade_from_folders(path: Path, root: Path, how: str) -> str | None:
     """Grade named by the nearest folder, from the case up to the root's parent.
 
     Names above the root are the user's own, and say something only where they are
-    a grade and nothing else.
+    a grade and nothing else, or TCIA's own name of the collection.
     """
     for folder in path.parents if how else ():
         name = folder.name.upper()
-        inside = folder.is_relative_to(root)
+        inside = folder.is_relative_to(root) or "_TCGA_" in name
         words = re.split(r"[^A-Z]+", name) if how == "words" and inside else [name]
         named = {_GRADES[w] for w in words if w in _GRADES}
         if len(named) == 1:

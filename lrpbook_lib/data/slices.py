@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from lrpbook_lib.data.sliceset import SliceSet
 
 #: Raised by hand when the same settings would give other slices.
-VERSION = 1
+VERSION = 2
 
 
 def extract_slices(
     cases: Iterable[Case],
-    sequences: Sequence[str] = ("t1", "t2", "flair"),
+    sequences: str | Sequence[str] = ("t1", "t2", "flair"),
     *,
     recipe: str | SliceRecipe = "paper",
     normalization: str = "percentile",
@@ -94,10 +94,10 @@ def extract_slices(
     if isinstance(recipe, str) and recipe not in RECIPES:
         raise ValueError(f"recipe={recipe!r} is unknown; it is one of {list(RECIPES)}")
     settings = SliceSettings(
-        tuple(sequences),
+        (sequences,) if isinstance(sequences, str) else tuple(sequences),
         RECIPES[recipe] if isinstance(recipe, str) else recipe,
         normalization,
-        (size, size) if isinstance(size, int) else size,
+        size if size is None or isinstance(size, Sequence) else (size, size),
         spacing,
     )
     lacking = [c.id for c in cases if not {*settings.sequences, "seg"} <= {*c.paths}]

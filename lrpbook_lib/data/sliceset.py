@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset
 
 from lrpbook_lib.data.choosing import CLASSES
-from lrpbook_lib.data.files import npy_stream, whole_or_absent, write_json
+from lrpbook_lib.data.files import check_target, npy_stream, whole_or_absent, write_json
 
 _ARRAYS = ("images", "tumor", "brain")
 _TABLE = ("labels", "z", "patient", "site", "case")
@@ -238,12 +238,8 @@ class SliceSet(Dataset):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the set to a folder; an existing slice set there is replaced."""
-        path = Path(path).expanduser()
-        if path.exists() and not (path / "slices.json").is_file():
-            if not path.is_dir() or any(path.iterdir()):
-                raise FileExistsError(
-                    f"{path} exists and is no slice set: name another folder"
-                )
+        path = check_target(path)
+        if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
         with whole_or_absent(path, replace=True) as beside:
             beside.mkdir()

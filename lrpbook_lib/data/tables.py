@@ -1,6 +1,7 @@
 """Tables that come with the releases: grades, sites, and who is the same patient."""
 
 import csv
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,8 +56,24 @@ def site_of(brats_id: str) -> str | None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of text; the literal "NA" of the releases stays what it is."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    """A table of text; the literal "NA" of the releases stays what it is.
+
+    Columns may be separated by semicolons, as a spreadsheet program leaves a file
+    that it has saved again.
+    """
+    return pd.read_csv(
+        path,
+        sep=_separator(path),
+        dtype=str,
+        keep_default_na=False,
+        encoding="utf-8-sig",
+    )
+
+
+def _separator(path: Path) -> str:
+    with path.open(encoding="utf-8-sig") as stream:
+        header = stream.readline()
+    return ";" if header.count(";") > header.count(",") else ","
 
 
 def _who_to_grade(text: str) -> tuple[str | None, int | None]:
@@ -75,7 +92,8 @@ def _name_mapping(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Recor
         tcga = row.get("TCGA_TCIA_subject_ID", "NA")
         older = [v for c, v in known.items() if not c.startswith("BraTS_2020")]
         sites = [s for v in older if (s := site_of(v))]
-        stem = re.sub(r"^Brats\d\d_(.+)_\d+$", r"\1", older[0]) if older else None
+        # As finding names the patient of a case where no table is at hand.
+        stem = re.sub(r"(?i)^Brats\d\d_(.+)_\d+$", r"\1", older[0]) if older else None
         patient = tcga if tcga.upper() not in _NOTHING else stem
         grade = row.get("Grade", "").upper()
         record = Record(
@@ -92,7 +110,8 @@ def _name_mapping(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Recor
 def _ucsf(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Record]]:
     for row in table.to_dict("records"):
         grade, who = _who_to_grade(row["WHO CNS Grade"])
-        patient = row["ID"]
+        # Four digits, as in the folders, which are all there is without the table.
+        patient = re.sub(r"\d+$", lambda m: m[0].zfill(4), row["ID"].strip())
         record = Record(grade, who, patient, "UCSF", source)
         yield key(patient), record
         other = row.get("BraTS21 ID", "")
@@ -119,21 +138,45 @@ _READERS = (
 )
 
 
-def read_records(paths: Iterable[Path]) -> dict[str, list[Record]]:
-    """All that the recognized tables among `paths` say, by :func:`key` of the id."""
+def csv_files(tables: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The CSV files that `tables` names, one by one or by their folder."""
+    files = []
+    for path in (Path(t).expanduser() for t in tables):
+        if not path.exists():
+            raise FileNotFoundError(f"tables: {path} does not exist")
+        files += sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    return files
+
+
+def read_records(
+    paths: Iterable[Path],
+) -> tuple[dict[str, list[Record]], dict[Path, str]]:
+    """All that the recognized tables among `paths` say, by :func:`key` of the id.
+
+    Returns
+    -------
+    records, broken
+        What is said, and the tables that cannot be read, with the reason.
+    """
     records: dict[str, list[Record]] = {}
+    broken: dict[Path, str] = {}
     for path in paths:
         try:
+            # Other people's tables may be large: the header tells whether to go on.
+            separator = _separator(path)
             with path.open(newline="", encoding="utf-8-sig") as stream:
-                header = set(next(csv.reader(stream), []))
+                header = set(next(csv.reader(stream, delimiter=separator), []))
         except (OSError, UnicodeDecodeError, csv.Error):
             continue
         for columns, reader in _READERS:
             if columns <= header:
-                for name, record in reader(read_table(path), path.name):
-                    records.setdefault(name, []).append(record)
+                try:
+                    for name, record in reader(read_table(path), path.name):
+                        records.setdefault(name, []).append(record)
+                except (OSError, ValueError) as error:  # pandas' errors are values
+                    broken[path] = str(error).strip()
                 break
-    return records
+    return records, broken
 
 
 def site_grade_table(mapping: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from lrpbook_lib.data.cases import Case
 
 
+#: Files of several sequences by path: data and affine of each.
+Kept = dict[Path, tuple[np.ndarray, np.ndarray]]
+
+
 class UnreadableError(ValueError):
     """A file that cannot be read, with its name and what is wrong with it."""
 
@@ -127,10 +131,13 @@ def map_labels(mask: np.ndarray, release: Release) -> np.ndarray:
     return mapped
 
 
-def read_sequence(case: "Case", name: str) -> tuple[np.ndarray, np.ndarray]:
+def read_sequence(
+    case: "Case", name: str, kept: Kept | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """One volume of a case in RAS, in the file's dtype, and its affine.
 
-    The mask ``seg`` comes in the one label scheme.
+    The mask ``seg`` comes in the one label scheme. Pass the same dictionary `kept`
+    for all sequences of a case: a file that holds several is decompressed once.
     """
     if name not in case.paths:
         raise KeyError(
@@ -138,7 +145,15 @@ def read_sequence(case: "Case", name: str) -> tuple[np.ndarray, np.ndarray]:
             f"{', '.join(case.paths)}"
         )
     path, release = case.paths[name], case.description
-    data, affine = _READ[release.kind](path, name, release)
+    if release.kind == "nifti4d" and name != "seg":
+        kept = {} if kept is None else kept
+        if path not in kept:
+            kept[path] = read_nifti(path)
+        data, affine = _take(kept[path], path, name, release)
+    else:
+        data, affine = _READ[release.kind](path, name, release)
+    while data.ndim > 3 and data.shape[-1] == 1:
+        data = data[..., 0]  # some writers add an axis of time
     if data.ndim != 3:
         raise UnreadableError(f"{path} holds {data.ndim} axes where 3 are expected")
     return (map_labels(data, release), affine) if name == "seg" else (data, affine)
@@ -148,10 +163,10 @@ def _read_plain(path: Path, name: str, release: Release):
     return read_nifti(path)
 
 
-def _read_4d(path: Path, name: str, release: Release):
-    data, affine = read_nifti(path)
-    if name == "seg":
-        return data, affine
+def _take(
+    whole: tuple[np.ndarray, np.ndarray], path: Path, name: str, release: Release
+) -> tuple[np.ndarray, np.ndarray]:
+    data, affine = whole
     if data.ndim != 4 or data.shape[3] <= release.channels[name]:
         raise UnreadableError(
             f"{path} has shape {data.shape}; {release.name} keeps {name} at position "
@@ -207,7 +222,7 @@ def _read_mat(path: Path, name: str, release: Release):
 
 _READ: dict[str, Any] = {
     "nifti": _read_plain,
-    "nifti4d": _read_4d,
+    "nifti4d": _read_plain,
     "tif": _read_tif,
     "mat": _read_mat,
 }

@@ -141,7 +141,7 @@ def test_corrupted_download_is_removed_and_told(server, tmp_path):
 def test_missing_file_and_dead_server(server, tmp_path):
     with pytest.raises(FetchError, match="HTTP 404"):
         fetch(item(server, name="nothing"), tmp_path)
-    dead = Download("http://127.0.0.1:9/x", "x", "md5:0")
+    dead = Download("http://127.0.0.1:9/x", "x", "md5:" + 32 * "0")
     with pytest.raises(FetchError, match="broke 2 times"):
         fetch(dead, tmp_path, attempts=2, wait=0)
 
@@ -232,7 +232,7 @@ def test_fetch_scripts_say_errors_in_a_line(server, tmp_path):
         "--url",
         f"{server.url}/no",
         "--checksum",
-        "md5:0",
+        "md5:" + 32 * "0",
     )
     one_line(bad, "fetch_msd.py", "HTTP 404")
     assert len(bad.stderr.strip().splitlines()) == 1
@@ -286,3 +286,28 @@ def test_scripts_from_phantom_to_slices(tmp_path, monkeypatch, capsys):
     code, said = call("prepare_slices", tmp_path / "empty", out)
     assert code == 1 and "no case of a known release" in said
     assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("checksum", ["", "md5:abc", "md4:" + 32 * "0", 64 * "0"])
+def test_a_checksum_that_is_none_is_said_before_the_download(checksum):
+    with pytest.raises(ValueError, match="checksum"):
+        Download("http://127.0.0.1:9/x", "x", checksum)
+
+
+@pytest.mark.parametrize("name", ["stamp_site_grade", "stamp_who_grades"])
+def test_asking_a_stamp_script_for_help_stamps_nothing(name):
+    reply = subprocess.run(
+        [sys.executable, str(ROOT / "data_scripts" / f"{name}.py"), "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LRPBOOK_DATA": "nowhere"},
+    )
+    assert reply.returncode == 0 and reply.stdout.startswith("usage")
+
+
+def test_slices_are_not_prepared_for_a_folder_in_use(tmp_path):
+    """Said before the work, so the folder of cases need not even be there."""
+    (tmp_path / "notes.txt").write_text("mine")
+    result = script("prepare_slices", tmp_path / "cases", tmp_path)
+    one_line(result, "prepare_slices.py", "no slice set")
+    assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -258,7 +258,8 @@ def test_ucsf_grades_come_from_its_table_in_spite_of_other_digits(tmp_path):
     write_case(tmp_path, "BraTS 2021")
     linked, ucsf = find_cases(tmp_path)
     assert (ucsf.grade, ucsf.who_grade) == ("LGG", 3)
-    assert (linked.grade, linked.patient) == ("HGG", "UCSF-PDGM-005")
+    assert (linked.grade, linked.patient) == ("HGG", "UCSF-PDGM-0005")
+    assert ucsf.patient == "UCSF-PDGM-0004"  # as where there is no table
 
 
 def test_conflicting_grades_are_not_chosen_between(tmp_path):
@@ -455,6 +456,83 @@ def test_ids_are_compared_without_leading_zeros():
     assert key("UCSF-PDGM-0004") == key("ucsf-pdgm-004") != key("UCSF-PDGM-040")
 
 
+def test_the_table_names_a_patient_as_finding_does_without_it(tmp_path):
+    """Otherwise cases found one by one would share a patient unseen."""
+    write_case(tmp_path / "a", "BraTS 2018")
+    write_case(tmp_path / "b", "BraTS 2020")
+    (tmp_path / "b" / "name_mapping.csv").write_text(
+        "Grade,BraTS_2018_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID\n"
+        "LGG,Brats18_TCIA10_639_1,BraTS19_TCIA10_639_1,BraTS20_Training_007\n"
+    )
+    both = [*find_cases(tmp_path / "a"), *find_cases(tmp_path / "b")]
+    assert [c.patient for c in both] == ["TCIA10_639", "TCIA10_639"]
+    assert len(duplicates(both)) == 1
+
+
+def test_tables_by_their_folder_with_semicolons_and_broken_ones(tmp_path):
+    write_case(tmp_path / "in", "BraTS 2020")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    head = "Grade;BraTS_2020_subject_ID\r\n"
+    (kept / "a.csv").write_bytes(
+        b"\xef\xbb\xbf" + (head + "HGG;BraTS20_Training_007\r\n").encode()
+    )
+    assert find_cases(tmp_path / "in", tables=[kept])[0].grade == "HGG"
+    assert find_cases(tmp_path / "in")[0].grade is None
+    (kept / "b.csv").write_text('Grade,BraTS_2020_subject_ID\nHGG\n"unclosed,')
+    (kept / "c.csv").write_bytes(b"PK\3\4\xff\xfe")  # no table at all
+    cases = find_cases(tmp_path / "in", tables=[kept])
+    assert cases[0].grade == "HGG"
+    assert cases.report()["kind"].tolist() == ["unreadable table"]
+    assert not cases.report()["dropped"].any()
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        find_cases(tmp_path / "in", tables=[tmp_path / "no.csv"])
+
+
+def test_one_case_of_brats_tcga_has_the_grade_of_its_collection(tmp_path):
+    folder = write_case(tmp_path, "BraTS-TCGA")
+    assert find_cases(folder)[0].grade == "HGG"
+    moved = tmp_path / "my GBM and LGG" / "LGG copies"
+    moved.mkdir(parents=True)
+    folder.rename(moved / folder.name)
+    assert find_cases(moved / folder.name)[0].grade is None
+
+
+def test_axes_and_spacing_are_checked_without_reading_the_images(tmp_path):
+    images, seg = small_case()
+    folder = write_case(tmp_path, "BraTS 2018", images, seg[..., None])
+    (case,) = find_cases(tmp_path)  # an axis of time, of one entry, is none
+    assert case.load()["seg"].shape == seg.shape
+    path = folder / f"{folder.name}_t2.nii.gz"
+    write_volume(path, images["t2"], np.diag([-1.0, -1, 2, 1]))
+    assert find_cases(tmp_path).report()["kind"].tolist() == ["wrong spacing"]
+    write_volume(path, np.stack([images["t2"]] * 3, axis=-1))
+    assert find_cases(tmp_path).report()["kind"].tolist() == ["unreadable file"]
+    write_volume(path, images["t2"] * 0)
+    cases = find_cases(tmp_path, thorough=True)
+    assert cases.report()["kind"].tolist() == ["empty sequence"]
+
+
+def test_msd_files_are_read_once_and_need_four_channels(tmp_path, monkeypatch):
+    from lrpbook_lib.data import volumes
+
+    images, seg = small_case()
+    stack = np.stack([images[k] for k in ("flair", "t1", "t1ce", "t2")], axis=-1)
+    for number, channels in ((1, 4), (2, 3)):
+        name = f"BRATS_{number:03d}.nii.gz"
+        write_volume(tmp_path / "imagesTr" / name, stack[..., :channels])
+        write_volume(tmp_path / "labelsTr" / name, np.minimum(seg, 3))
+    for part in ("imagesTr", "labelsTr"):  # the published archive holds such files
+        (tmp_path / part / "._BRATS_001.nii.gz").write_bytes(b"\0\5\x16\7")
+    cases = find_cases(tmp_path)
+    assert [c.id for c in cases] == ["BRATS_001"]
+    assert set(cases.report()["case"]) == {"BRATS_002"}
+    read, seen = volumes.read_nifti, []
+    monkeypatch.setattr(volumes, "read_nifti", lambda p: seen.append(p) or read(p))
+    cases[0].load()
+    assert len(seen) == 2  # the images and the mask
+
+
 def test_real_brats_2018(real):
     cases = find_cases(real("brats18"))
     assert len(cases) == 6 and cases.report().empty
@@ -478,7 +556,8 @@ def test_real_tcga_lgg(real):
 
 
 def test_real_tables_link_every_brats_patient(real):
-    records = read_records(sorted(real("tables").glob("*.csv")))
+    records, broken = read_records(sorted(real("tables").glob("*.csv")))
+    assert not broken
     linked = records[key("BraTS20_Training_273")]
     assert {r.grade for r in linked} == {"LGG"}
     assert linked[0].patient == "TCGA-CS-5393" and linked[0].site == "TCIA09"

@@ -219,6 +219,15 @@ def test_wrong_calls_say_the_way_out(cases, tmp_path):
         extract_slices(cases, normalization="magic")
     with pytest.raises(ValueError, match="lack one of"):
         extract_slices(cases, ("t1", "adc"))
+    for size in (0, -8, 12.5, (64,), (64, 0)):
+        with pytest.raises(ValueError, match="size"):
+            extract_slices(cases, size=size)
+    for spacing in (0, -1.0):
+        with pytest.raises(ValueError, match="spacing"):
+            extract_slices(cases, spacing=spacing)
+    for sequences in (("t1", "t1"), ("t1", "seg")):
+        with pytest.raises(ValueError, match="sequences"):
+            extract_slices(cases, sequences)
     with pytest.raises(ValueError, match="occurs twice"):
         extract_slices([*cases, cases[0]])
     brats_case(tmp_path / "d")
@@ -227,6 +236,18 @@ def test_wrong_calls_say_the_way_out(cases, tmp_path):
         extract_slices(mixed, cache=tmp_path / "c", workers=1)
     got = extract_slices(mixed, size=32, spacing=4.0, cache=tmp_path / "c", workers=1)
     assert len(set(got.case)) == 2
+
+
+def test_one_sequence_may_be_named_alone(cases, tmp_path):
+    got = extract_slices(cases[:1], "t1ce", cache=tmp_path, workers=1)
+    assert got.sequences == ("t1ce",) and got.images.shape[1] == 1
+
+
+def test_a_channel_of_zeros_is_no_image(tmp_path):
+    brats_case(tmp_path / "d")
+    write_volume(next(tmp_path.rglob("*_t2.nii.gz")), np.zeros((20, 24, 12), "i2"))
+    with pytest.raises(ValueError, match="zero everywhere"):
+        extract_slices(find_cases(tmp_path / "d"), cache=tmp_path / "c", workers=1)
 
 
 def test_unknown_grade_stays_unknown(tmp_path):
