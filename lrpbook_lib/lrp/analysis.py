@@ -143,7 +143,10 @@ class Analysis:
             if any(n in active for n in node.all_input_nodes) and not isinstance(
                 self.op(node), ops_flow.Aside
             ):
-                is_shape = node.target is getattr and node.args[1] not in ("values",)
+                is_shape = node.target is getattr and node.args[1] not in (
+                    "values",
+                    "mT",
+                )
                 if not is_shape:
                     active.add(node)
         return active

@@ -235,8 +235,18 @@ class Explainer(nn.Module):
             raise LRPError(
                 f"x has dtype {x.dtype}; relevance needs floating point: x.float()."
             )
+        if x.ndim < 2:
+            raise LRPError(
+                f"x has shape {tuple(x.shape)}; it needs a batch dimension: x[None]."
+            )
         first = next(self.model.parameters(), None)
         if first is not None:
+            devices = sorted({str(p.device) for p in self.model.parameters()})
+            if len(devices) > 1:
+                raise LRPError(
+                    f"The model lies on several devices ({', '.join(devices)}); LRP "
+                    "walks back on one: model.to(device)."
+                )
             if first.device != x.device:
                 raise LRPError(
                     f"x is on {x.device} and the model on {first.device}; move one: "

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .layers import Affine, ConvTransposed, Scale, affine
+from .layers import Affine, ConvTransposed, Dense, Scale, affine
 
 
 def _statistics(
@@ -84,6 +84,18 @@ def instance(norm: Any, h: Tensor) -> Scale:
     return Scale(scale, shift)
 
 
+@dataclass(frozen=True)
+class DenseByPosition(Affine):
+    """A dense layer with a weight ``(out, in)`` and a bias ``(out,)`` a position."""
+
+    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = (weight @ a.unsqueeze(-1)).squeeze(-1)
+        return z if bias is None else z + bias
+
+    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
+        return (weight.mT @ s.unsqueeze(-1)).squeeze(-1)
+
+
 def fold(layer: Any, norm: Any, h: Tensor, batch: bool = False) -> Affine:
     r"""A layer and the batch norm behind it as one affine layer.
 
@@ -110,6 +122,13 @@ def fold(layer: Any, norm: Any, h: Tensor, batch: bool = False) -> Affine:
         grouped = w.reshape(view.groups, w.shape[0] // view.groups, *w.shape[1:])
         by_group = scale.reshape(view.groups, 1, w.shape[1], *[1] * (w.ndim - 2))
         weight = (grouped * by_group).reshape(w.shape)
+    elif isinstance(view, Dense) and h.ndim > 2:
+        # The channels of the norm are positions of the layer, not its outputs.
+        scale, shift = (t.reshape(-1, *[1] * (h.ndim - 2)) for t in (scale, shift))
+        bias = shift.expand(*shift.shape[:-1], h.shape[-1])
+        if view.bias is not None:
+            bias = bias + scale * view.bias
+        return DenseByPosition(view.weight * scale.unsqueeze(-1), bias)
     else:
         weight = view.weight * scale.reshape(-1, *[1] * (view.weight.ndim - 1))
     bias = shift if view.bias is None else scale * view.bias + shift

@@ -135,6 +135,8 @@ class Attribute(Op):
         op = w.op(source)
         if isinstance(op, Largest) and name == "values":
             yield from op.backward(w, source, R)
+        elif name == "mT":
+            yield source, f"{R}.mT"
         else:
             raise LRPError(f"No relevance can cross the attribute {name!r}.")
 
@@ -164,8 +166,11 @@ class Add(Op):
 
     def nonnegative(self, w: Analysis, node: fx.Node) -> bool:
         terms = node.args[:2]
+        alpha = node.kwargs.get("alpha", 1)
         return (
             self.sign == ""
+            and isinstance(alpha, int | float)
+            and alpha >= 0
             and len(terms) == 2
             and all(
                 w.nonnegative(t)
@@ -195,7 +200,7 @@ class Multiply(Op):
             w.nonnegative(t)
             if isinstance(t, fx.Node)
             else isinstance(t, int | float) and t >= 0
-            for t in node.args
+            for t in (*node.args, *node.kwargs.values())
         )
 
 
@@ -298,11 +303,11 @@ def _install() -> None:
         *("contiguous", "clone", torch.clone, "to", "float", "double"),
     ):
         add(kind, keeps)
-    dropouts = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout")
-    for name in (*dropouts, "FeatureAlphaDropout"):
+    for name in ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d"):
         add(getattr(nn, name), Dropout(keeps=True))
-    for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"):
-        add(getattr(F, name), Dropout(keeps=True))
+        add(getattr(F, name.lower()), Dropout(keeps=True))
+    for f in _keys(nn.AlphaDropout, nn.FeatureAlphaDropout, F.alpha_dropout):
+        add(f, Dropout())  # what it drops becomes negative
     for key in _keys(
         *(nn.Flatten, nn.Unflatten, torch.flatten, torch.reshape, torch.squeeze),
         *(torch.unsqueeze, "flatten", "reshape", "view", "squeeze", "unsqueeze"),

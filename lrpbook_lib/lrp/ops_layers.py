@@ -189,6 +189,11 @@ class MaxPool(Op):
         return w.argument(node, 0, "input")
 
     def forward(self, w: Writer, node: fx.Node) -> str:
+        if w.setting(node, "return_indices", False):
+            raise LRPError(
+                f"{w.name(node)!r} returns the indices of its winners; relevance keeps "
+                "its own. Leave return_indices out."
+            )
         a, v = w.var(self._operand(w, node)), w.var(node)
         settings = self._settings(w, node)
         return f"{v}, {v}_winners = {self.run}({a}, {settings})"

@@ -132,6 +132,8 @@ class Source(Analysis):
             method = str(node.target)
             if method.endswith("_") and not method.endswith("__"):
                 method = method[:-1]
+            if method == "view" and not any(a.startswith("torch.") for a in args[1:]):
+                method = "reshape"  # a view may not fit the layout the program uses
             return f"{args[0]}.{method}({', '.join(args[1:] + named)})"
         target: Any = node.target
         if target in _INFIX:

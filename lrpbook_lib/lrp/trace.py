@@ -6,10 +6,12 @@ whole and keep their names; everything else is opened up to the operations insid
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from .errors import UnsupportedOperationError, UntraceableModelError
@@ -139,6 +141,15 @@ def _steps(model: nn.Module, graph: fx.Graph) -> dict[fx.Node, Step]:
     return steps
 
 
+def _spelled(function: Any) -> str:
+    """A function as one would write it, and not where it happens to be defined."""
+    name = getattr(function, "__name__", str(function))
+    for home in (torch, operator, torch.nn.functional):
+        if getattr(home, name, None) is function:
+            return f"{home.__name__}.{name}"
+    return f"{function.__module__}.{getattr(function, '__qualname__', name)}"
+
+
 def unsupported(trace: Trace, node: fx.Node) -> UnsupportedOperationError:
     """The error for an operation without a rule, with the three lines that add one."""
     step = trace.steps[node]
@@ -151,7 +162,7 @@ def unsupported(trace: Trace, node: fx.Node) -> UnsupportedOperationError:
         call = "def rule(method, a, z, R):"
     else:
         target: Any = node.target
-        key = f"{target.__module__}.{getattr(target, '__qualname__', target)}"
+        key = _spelled(target)
         call = "def rule(function, a, z, R):"
     return UnsupportedOperationError(
         f"No rule says how relevance crosses {key} at {step.name!r} (node "

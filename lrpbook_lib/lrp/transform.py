@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import fx
 
-from . import ops_flow, ops_layers
+from . import ops_choice, ops_flow, ops_layers  # noqa: F401 (fills the table)
 from .composite import Composite
 from .errors import LRPError, unknown_name
 from .registry import Op

@@ -159,3 +159,12 @@ def test_settings_that_do_not_exist():
         Explainer(build(Plain), start="probability")
     with pytest.raises(LRPError, match=r"not a nn.Module"):
         Explainer(lambda x: x)
+
+
+def test_a_model_on_two_devices_and_an_input_without_a_batch():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    with pytest.raises(LRPError, match=r"batch dimension"):
+        Explainer(model)(torch.full((3,), float("nan")))
+    model[1].to("meta")
+    with pytest.raises(LRPError, match=r"several devices \(cpu, meta\)"):
+        Explainer(model)(torch.randn(2, 3))
