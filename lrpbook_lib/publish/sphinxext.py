@@ -135,6 +135,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         priority=210,
     )
     app.add_css_file("book.css")
+    app.add_js_file("book.js", loading_method="defer")
     # The theme's Font Awesome turns a widget's <i> into <svg>; the widget then fails.
     app.add_js_file(
         None, body="window.FontAwesomeConfig={observeMutations:false}", priority=100
