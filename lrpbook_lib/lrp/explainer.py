@@ -247,6 +247,12 @@ class Explainer(nn.Module):
                     f"The model lies on several devices ({', '.join(devices)}); LRP "
                     "walks back on one: model.to(device)."
                 )
+            dtypes = sorted({str(p.dtype) for p in self.model.parameters()})
+            if len(dtypes) > 1 and not torch.is_autocast_enabled(x.device.type):
+                raise LRPError(
+                    f"The model mixes {' and '.join(dtypes)}; bring it to one, e.g. "
+                    "with model.float(), or use autocast."
+                )
             if first.device != x.device:
                 raise LRPError(
                     f"x is on {x.device} and the model on {first.device}; move one: "

@@ -125,6 +125,10 @@ def test_dtypes_and_devices():
         explainer((x * 10).long())
     with pytest.raises(LRPError, match=r"x is on meta and the model on cpu"):
         explainer(x.to("meta"))
+    mixed = build(Plain)
+    mixed.classifier.float()
+    with pytest.raises(LRPError, match=r"mixes torch\.float32 and torch\.float64"):
+        Explainer(mixed)(x)
 
 
 @pytest.mark.parametrize("name", ["epsilon-plus", "epsilon-plus-flat"])
