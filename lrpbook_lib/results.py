@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 PACKAGE = Path(__file__).parent
 # A wheel carries the results along, so that a chapter runs alone in Colab.
 FOLDERS = (PACKAGE.parent / "book" / "results", PACKAGE / "_results")
@@ -31,6 +33,7 @@ def write_result(
     values: Mapping[str, Any],
     made_with: Sequence[str],
     data: Mapping[str, str],
+    arrays: Mapping[str, np.ndarray] | None = None,
     **about: Any,
 ) -> Path:
     """Write ``book/results/<name>.json`` with its stamp.
@@ -46,10 +49,23 @@ def write_result(
         first is the script to run again.
     data
         Name of each data set to a hash of what was read of it.
+    arrays
+        Pictures, curves or weights: they lie beside, in ``<name>.npz``.
     **about
-        More for the stamp: settings, seeds, device, seconds.
+        More for the stamp: settings, seeds, device, seconds. ``behavior``, from
+        :func:`lrpbook_lib.training.behavior.behavior`, lets a test tell whether the
+        library still comes to the same numbers.
     """
     root = PACKAGE.parent
+    path = FOLDERS[0] / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if arrays:
+        pile = path.with_suffix(".npz")
+        beside = pile.with_suffix(".npz.new")
+        with beside.open("wb") as stream:
+            np.savez_compressed(stream, **dict(arrays))
+        beside.replace(pile)
+        about["arrays"] = _hash(pile)
     stamp = {
         "made_with": {file: _hash(root / file) for file in made_with},
         "data": dict(data),
@@ -57,8 +73,6 @@ def write_result(
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         **about,
     }
-    path = FOLDERS[0] / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".json.new")
     beside.write_text(json.dumps({"values": values, "stamp": stamp}, indent=1) + "\n")
     beside.replace(path)
@@ -67,12 +81,34 @@ def write_result(
 
 def read_result(name: str) -> dict[str, Any]:
     """The values of a stamped result; a stale or missing one is an error."""
+    return _read(name)[1]["values"]
+
+
+def read_stamp(name: str) -> dict[str, Any]:
+    """What a result was made with, from what, when and where."""
+    return _read(name)[1]["stamp"]
+
+
+def read_arrays(name: str) -> dict[str, np.ndarray]:
+    """The arrays that lie beside a stamped result; others than stamped are an error."""
+    path, result = _read(name)
+    pile = path.with_suffix(".npz")
+    known = result["stamp"].get("arrays")
+    if known is None:
+        raise FileNotFoundError(f"the stamped result {name!r} has no arrays")
+    if not pile.is_file() or _hash(pile) != known:
+        raise StaleResultError(f"{pile.name} is not the one that {path.name} stamps")
+    with np.load(pile, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _read(name: str) -> tuple[Path, dict[str, Any]]:
     for folder in FOLDERS:
         path = folder / f"{name}.json"
         if path.is_file():
             result = json.loads(path.read_text(encoding="utf-8"))
             check_stamp(path, result["stamp"], PACKAGE.parent)
-            return result["values"]
+            return path, result
     raise FileNotFoundError(f"there is no stamped result {name!r} in {FOLDERS[0]}")
 
 

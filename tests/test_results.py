@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from lrpbook_lib import results
+from lrpbook_lib.training.behavior import behavior, changes
 
 
 @pytest.fixture
@@ -27,6 +29,19 @@ def test_a_result_comes_back_until_its_maker_changes(checkout):
         results.read_result("found")
 
 
+def test_arrays_lie_beside_and_are_those_that_were_stamped(checkout):
+    heat = np.arange(6, dtype=np.int8).reshape(2, 3)
+    results.write_result("maps", {}, ["make.py"], {}, {"a/heat": heat})
+    assert (results.read_arrays("maps")["a/heat"] == heat).all()
+    with (checkout / "book" / "results" / "maps.npz").open("wb") as stream:
+        np.savez(stream, **{"a/heat": heat + 1})
+    with pytest.raises(results.StaleResultError, match=r"maps\.npz is not the one"):
+        results.read_arrays("maps")
+    results.write_result("numbers", {}, ["make.py"], {})
+    with pytest.raises(FileNotFoundError, match="'numbers' has no arrays"):
+        results.read_arrays("numbers")
+
+
 def test_a_missing_result_is_named(checkout):
     with pytest.raises(FileNotFoundError, match="no stamped result 'lost'"):
         results.read_result("lost")
@@ -38,3 +53,24 @@ def test_results_of_the_project_are_fresh():
     for path in found:
         stamp = json.loads(path.read_text())["stamp"]
         results.check_stamp(path, stamp, results.PACKAGE.parent)
+
+
+def test_training_still_comes_to_the_numbers_of_the_stamped_experiments():
+    """A tiny training with every loss: what changed it makes the experiments stale."""
+    now = behavior()
+    told = 0
+    for path in sorted(results.FOLDERS[0].glob("*.json")):
+        known = json.loads(path.read_text())["stamp"].get("behavior")
+        if known is not None:
+            assert changes(known, now) == [], f"{path.name}: make results"
+            told += 1
+    assert told
+
+
+def test_a_change_of_behavior_is_seen():
+    known = {"LRPLoss: loss": 0.5, "phantom": 1}
+    assert changes(known, {"LRPLoss: loss": 0.50001, "phantom": 1}) == []
+    assert changes(known, {"LRPLoss: loss": 0.51, "phantom": 1}) == [
+        "LRPLoss: loss: 0.5, now 0.51"
+    ]
+    assert len(changes(known, {"LRPLoss: loss": 0.5, "phantom": 2, "new": 1.0})) == 2

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lrpbook_lib.data.augment import Augment, Augmented
     from lrpbook_lib.data.card import data_card
     from lrpbook_lib.data.cases import Case, CaseList, duplicates
+    from lrpbook_lib.data.cheng import cheng_slices
     from lrpbook_lib.data.choosing import RECIPES, SliceRecipe
     from lrpbook_lib.data.finding import find_cases
     from lrpbook_lib.data.phantom import cached_phantom, make_phantom, read_manifest
@@ -43,6 +44,7 @@ _HOME = {
     "cache_home": "places",
     "cached_phantom": "phantom",
     "check_disjoint": "splits",
+    "cheng_slices": "cheng",
     "data_card": "card",
     "data_home": "places",
     "duplicates": "cases",
@@ -73,6 +75,7 @@ __all__ = [
     "cache_home",
     "cached_phantom",
     "check_disjoint",
+    "cheng_slices",
     "data_card",
     "data_home",
     "duplicates",

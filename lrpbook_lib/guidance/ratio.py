@@ -96,6 +96,12 @@ class LRPLoss(ScoreLoss):
     :math:`k\,CE/s`, fades as the network learns its classes and explodes where the map
     misses the tumor; the step grows with :math:`s^{-k}`.
 
+    Here ``floor`` :math:`f` bounds that growth whatever the power: the score counts as
+    :math:`f^{1/k} + (1 - f^{1/k}) s`, so that no sample counts more than :math:`1/f`
+    times its cross entropy. Samples that the network gets wrong tend to have maps that
+    miss the tumor; unbounded, they drown all others, and the network swings from one
+    class to the other.
+
     Parameters
     ----------
     power : float
@@ -113,6 +119,11 @@ class LRPLoss(ScoreLoss):
     detach: bool = False
     pooled: bool = False
     strength: ClassVar[str | None] = "power"
+
+    def floored(self, score: Tensor) -> Tensor:
+        """The score that the formula sees: its power is no less than ``floor``."""
+        floor = self.floor ** (1 / self.power) if self.power else 0.0
+        return (floor + (1 - floor) * score).clamp(min=TINY)
 
     def combine(self, ce: Tensor, score: Tensor, guided: Tensor) -> Tensor:
         """Cross entropy over the power of the score."""

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrpbook_lib.training.arms import compare
     from lrpbook_lib.training.callbacks import (
         Callback,
         EarlyStop,
@@ -40,6 +41,7 @@ _HOME = {
     "Trainer": "trainer",
     "auc": "metrics",
     "bootstrap_interval": "statistics",
+    "compare": "arms",
     "load_weights": "checkpoint",
     "paired_test": "statistics",
     "read_grid": "grid",
@@ -64,6 +66,7 @@ __all__ = [
     "Trainer",
     "auc",
     "bootstrap_interval",
+    "compare",
     "load_weights",
     "paired_test",
     "read_grid",

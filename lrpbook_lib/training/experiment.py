@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from lrpbook_lib.data import PhantomSettings
+from lrpbook_lib.data import PhantomSettings, SliceRecipe
 from lrpbook_lib.guidance import CrossEntropy
 from lrpbook_lib.guidance.masks import Kind
 
@@ -29,7 +29,7 @@ class PhantomData(PhantomSettings):
 
     size: int = 96
     sequences: tuple[str, ...] = ("t1", "t2", "flair")
-    recipe: str = "paper"
+    recipe: str | SliceRecipe = "paper"
 
     def phantom(self) -> dict[str, Any]:
         """The settings of the cohort alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -33,7 +33,9 @@ class TrainSettings:
         saves a backward pass. At one half, at least half of the descent along cross
         entropy is left, whatever guidance wants.
     schedule
-        How guidance rises and falls.
+        How guidance rises and falls. By default it begins when three tenths of the
+        epochs are over and the network has something to explain, and rises over as
+        many. ``Schedule()`` is full strength from the first step.
     composite
         The LRP rules that training explains with.
     judge
@@ -61,7 +63,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     clip: float | None = 1.0
     limit: float | None = 0.5
-    schedule: Schedule = field(default_factory=lambda: Schedule(warmup=2.0))
+    schedule: Schedule | None = None
     composite: str = "epsilon-plus"
     judge: str | None = None
     start: Start = "logit"
@@ -84,6 +86,12 @@ class TrainSettings:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; it takes one of {allowed}."
                 )
+
+    @property
+    def strength(self) -> Schedule:
+        """The schedule, or the one that goes with the number of epochs."""
+        part = 0.3 * self.epochs
+        return self.schedule or Schedule(delay=part, warmup=part)
 
     def make_optimizer(
         self, parameters: Iterable[nn.Parameter]

@@ -181,8 +181,9 @@ class Trainer:
         module.train()
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         tally, factor, limit = Tally(), 0.0, self.settings.limit
+        schedule = self.settings.strength
         for step, (size, batch) in enumerate(loader.epoch(epoch)):
-            factor = self.settings.schedule(epoch + step / len(loader.batches))
+            factor = schedule(epoch + step / len(loader.batches))
             loss = self.loss.scaled(factor)
             x, label, mask, brain = self._parts(batch)
             must_be_finite = partial(
@@ -284,7 +285,9 @@ class Trainer:
 
     def _identity(self, train: Any) -> dict[str, Any]:
         settings = to_dict(self.settings)
-        settings.pop("epochs")  # nothing before the last epoch depends on it
+        # Nothing but the schedule depends on the number of epochs.
+        settings.pop("epochs")
+        settings["schedule"] = to_dict(self.settings.strength)
         return {"loss": to_dict(self.loss), **settings, "samples": len(train)}
 
     def _parts(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:

@@ -115,8 +115,9 @@ def closed_forms():
         yield EnergyLoss(k), lambda ce, s, gc, gs, k=k: gc - k * gs
 
         def floored(ce, s, gc, gs, k=k):
-            t = 0.2 + 0.8 * s
-            return t**-k * (gc - k * ce / t * 0.8 * gs)
+            low = 0.2 ** (1 / k)  # the factor t^-k is then 1 / 0.2 at most
+            t = low + (1 - low) * s
+            return t**-k * (gc - k * ce / t * (1 - low) * gs)
 
         yield LRPLoss(k, floor=0.2), floored
 

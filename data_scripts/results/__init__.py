@@ -1,0 +1,1 @@
+"""The experiments of the book: a module a stamped result."""

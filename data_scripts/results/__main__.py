@@ -1,0 +1,28 @@
+"""Run the experiments of the book and stamp what they found: ``make results``.
+
+What has been run is not run again; stopped midway, the same command goes on.
+"""
+
+import argparse
+from importlib import import_module
+
+from lrpbook_lib.data.commands import run
+
+#: In the order of the book, which is also that of what matters most.
+NAMES = ("table1", "dynamics", "audit", "cheng", "where", "ablations")
+
+
+def main() -> None:
+    """Read the arguments; run one result after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)}; default all")
+    parser.add_argument("--jobs", type=int, default=0, help="processes; 0: one a core")
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in NAMES]:
+        parser.error(f"{unknown[0]!r} is none of {', '.join(NAMES)}")
+    for name in options.names or NAMES:
+        import_module(f"{__package__}.{name}").main(options.jobs)
+
+
+if __name__ == "__main__":
+    run(main)

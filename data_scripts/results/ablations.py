@@ -1,0 +1,68 @@
+"""What guidance needs: masks, rules, and the safeguards of the loss."""
+
+import pandas as pd
+
+from lrpbook_lib.data import cache_home
+from lrpbook_lib.guidance import LRPLoss, Schedule
+from lrpbook_lib.models import SliceNet
+from lrpbook_lib.training import Experiment, Trainer, load_weights
+from lrpbook_lib.training.running import phantom_slices, split
+
+from .common import COHORT, intervals, over_seeds, run_arms, stamp
+from .small import GUIDED, PLAIN, SMALL
+
+SEEDS = 3
+START = SMALL.but(loss=LRPLoss(1))
+RULES = ("epsilon-plus", "epsilon", "epsilon-alpha2-beta1")
+
+CHANGES = {
+    **{f"power {k}": {"loss": LRPLoss(k)} for k in (2, 3)},
+    **{f"masks of {share:.0%}": {"share": share} for share in (0.01, 0.05, 0.1, 0.5)},
+    "masks dilated": {"kind": "dilated", "amount": 4},
+    "masks boxed": {"kind": "boxed", "amount": 2},
+    "masks shifted": {"kind": "shifted", "amount": 8},
+    "masks at random": {"kind": "random"},
+    "score by area": {"loss": LRPLoss(1, area_normalized=True)},
+    **{f"floor {f:g}": {"loss": LRPLoss(1, floor=f)} for f in (0, 0.3)},
+    **{f"warm-up {t:g}": {"schedule": Schedule(warmup=t)} for t in (0, 5)},
+    "no limit": {"limit": None},
+    **{f"rule {rule}": {"composite": rule} for rule in RULES[1:]},
+}
+ARMS = {
+    "plain": PLAIN[:SEEDS],
+    "guided": GUIDED[:SEEDS],
+    **{arm: over_seeds(START.but(**new), SEEDS) for arm, new in CHANGES.items()},
+}
+
+
+def main(jobs: int) -> None:
+    """Run, compare, stamp."""
+    values = {
+        "intervals": intervals(run_arms(ARMS, jobs)),
+        "rules": judged(),
+    }
+    stamp("ablations", values, ARMS)
+
+
+def judged() -> list[dict[str, object]]:
+    """Scores of models trained with one rule, judged by each of the others."""
+    slices = phantom_slices(COHORT, cache_home() / "runs")
+    trained = {"plain": "plain", "epsilon-plus": "guided"}
+    trained |= {rule: f"rule {rule}" for rule in RULES[1:]}
+    found = []
+    for name, arm in trained.items():
+        for judge in RULES:
+            tables = [_predict(run, slices, judge) for run in ARMS[arm]]
+            rows = intervals({name: tables}, against=None, parts=["patients"])
+            found += [
+                {**row, "judge": judge} for row in rows if row["metric"] == "score"
+            ]
+    return found
+
+
+def _predict(run: Experiment, slices: object, judge: str) -> pd.DataFrame:
+    model = SliceNet(size=COHORT.size)
+    load_weights(model, cache_home() / "runs" / run.name / "checkpoint.safetensors")
+    test = slices.subset(split(run, slices)["patients"])
+    predictions = Trainer(model, settings=run.but(judge=judge).settings).predict(test)
+    return predictions.assign(part="patients")

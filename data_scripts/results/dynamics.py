@@ -1,0 +1,60 @@
+"""Experiment 2 of the paper: SliceNet over 20 epochs, plain against power 1."""
+
+import numpy as np
+
+from lrpbook_lib.data import cache_home
+from lrpbook_lib.guidance import CrossEntropy, LRPLoss
+from lrpbook_lib.training import read_snapshots
+from lrpbook_lib.training.running import phantom_slices, split
+
+from .common import (
+    BASE,
+    COHORT,
+    histories,
+    intervals,
+    over_seeds,
+    rows,
+    run_arms,
+    stamp,
+)
+
+LOSSES = {"plain": CrossEntropy(), "power 1": LRPLoss(1)}
+LONG = BASE.but(model="SliceNet", epochs=20, curve="both", snapshots=6)
+ARMS = {arm: over_seeds(LONG.but(loss=loss)) for arm, loss in LOSSES.items()}
+
+MEASURED = ("accuracy", "balanced_accuracy", "auc", "score", "chance")
+COLUMNS = [f"{part}_{name}" for part in ("patients", "site") for name in MEASURED]
+
+
+def main(jobs: int) -> None:
+    """Run, compare, stamp; the heatmaps are those of the first seed."""
+    predictions = run_arms(ARMS, jobs)
+    history = histories(ARMS)[["arm", "seed", "epoch", "train_accuracy", *COLUMNS]]
+    values = {"intervals": intervals(predictions), "history": rows(history)}
+    stamp("dynamics", values, ARMS, pictures())
+
+
+def pictures() -> dict[str, np.ndarray]:
+    """The slices of the snapshots, and their heatmaps epoch by epoch, in bytes."""
+    runs = {arm: cache_home() / "runs" / ARMS[arm][0].name for arm in ARMS}
+    slices = phantom_slices(COHORT, cache_home() / "runs")
+    test = slices.subset(split(ARMS["plain"][0], slices)["patients"])
+    chosen = np.linspace(0, len(test) - 1, LONG.snapshots).round().astype(int)
+    flair = list(slices.sequences).index("flair")
+    found = {
+        "images": np.rint(np.asarray(test.images)[chosen, flair] * 255).astype(
+            np.uint8
+        ),
+        "tumor": np.asarray(test.tumor)[chosen].astype(np.uint8),
+        "labels": np.asarray(test.labels)[chosen].astype(np.uint8),
+    }
+    for arm, folder in runs.items():
+        shots = read_snapshots(folder)
+        heat = shots["relevance"].astype(np.float32).sum(2)  # (E, n, H, W)
+        peak = np.abs(heat).max((2, 3), keepdims=True)
+        found["epochs"] = shots["epoch"].astype(np.int16)
+        found[f"{arm}/relevance"] = np.rint(127 * heat / peak.clip(1e-12)).astype(
+            np.int8
+        )
+        found[f"{arm}/probability"] = shots["probability"].astype(np.float32)
+    return found
