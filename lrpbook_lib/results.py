@@ -63,7 +63,7 @@ def write_result(
         pile = path.with_suffix(".npz")
         beside = pile.with_suffix(".npz.new")
         with beside.open("wb") as stream:
-            np.savez_compressed(stream, **dict(arrays))
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
         beside.replace(pile)
         about["arrays"] = _hash(pile)
     stamp = {

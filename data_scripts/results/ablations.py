@@ -2,13 +2,12 @@
 
 import pandas as pd
 
-from lrpbook_lib.data import cache_home
+from lrpbook_lib.data import SliceSet, cache_home
 from lrpbook_lib.guidance import LRPLoss, Schedule
-from lrpbook_lib.models import SliceNet
-from lrpbook_lib.training import Experiment, Trainer, load_weights
+from lrpbook_lib.training import Experiment, Trainer
 from lrpbook_lib.training.running import phantom_slices, split
 
-from .common import COHORT, intervals, over_seeds, run_arms, stamp
+from .common import COHORT, intervals, over_seeds, run_arms, stamp, trained_model
 from .small import GUIDED, PLAIN, SMALL
 
 SEEDS = 3
@@ -60,9 +59,8 @@ def judged() -> list[dict[str, object]]:
     return found
 
 
-def _predict(run: Experiment, slices: object, judge: str) -> pd.DataFrame:
-    model = SliceNet(size=COHORT.size)
-    load_weights(model, cache_home() / "runs" / run.name / "checkpoint.safetensors")
+def _predict(run: Experiment, slices: SliceSet, judge: str) -> pd.DataFrame:
+    model = trained_model(run, slices)
     test = slices.subset(split(run, slices)["patients"])
     predictions = Trainer(model, settings=run.but(judge=judge).settings).predict(test)
     return predictions.assign(part="patients")

@@ -7,21 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
-from lrpbook_lib.data import SliceRecipe, cache_home
+from lrpbook_lib.data import SliceRecipe, SliceSet, cache_home
 from lrpbook_lib.data.files import write_json
 from lrpbook_lib.results import write_result
 from lrpbook_lib.training import (
     Experiment,
     PhantomData,
+    Trainer,
     TrainSettings,
     compare,
+    load_weights,
     run_grid,
 )
 from lrpbook_lib.training.behavior import behavior, changes
 from lrpbook_lib.training.plain import digest, to_dict
+from lrpbook_lib.training.running import network_of, split
 
 SEEDS = 5
 
@@ -117,8 +121,9 @@ def stamp(
     arms: Arms,
     arrays: Any = None,
     data: Mapping[str, str] | None = None,
+    made_by: str | None = None,
 ) -> None:
-    """Write the result with everything that made it."""
+    """Write the result with everything that made it: a module here, called like it."""
     grid = [e for runs in arms.values() for e in runs]
     folder = cache_home() / "runs"
     spent = [
@@ -133,8 +138,46 @@ def stamp(
         "experiments": digest([e.to_dict() for e in grid]),
         "behavior": json.loads((folder / "behavior.json").read_text(encoding="utf-8")),
     }
-    made_with = [f"data_scripts/results/{file}.py" for file in (name, "common")]
+    made_with = [
+        f"data_scripts/results/{file}.py" for file in (made_by or name, "common")
+    ]
     phantoms = {digest(to_dict(e.data)): e.data for e in grid}
     given = data or {f"synthetic phantom {key}": key for key in phantoms}
     path = write_result(name, values, made_with, given, arrays, **about)
     print(f"{path.name}: {len(grid)} runs, {sum(spent) / 60:.0f} minutes of computing")
+
+
+def pictures(
+    arms: Arms, slices: SliceSet, chosen: Sequence[int], channel: int = 0
+) -> dict[str, np.ndarray]:
+    """Test slices of the first fold, and the heatmap of each arm's first model.
+
+    Images and outlines in bytes; relevance ``(n, H, W)``, channels summed, from -127 to
+    127.
+    """
+    test = slices.subset(split(next(iter(arms.values()))[0], slices)["patients"])
+    found = {
+        "images": np.rint(255 * np.asarray(test.images)[chosen, channel]).astype("u1"),
+        "tumor": np.asarray(test.tumor)[chosen].astype("u1"),
+        "labels": np.asarray(test.labels)[chosen].astype("u1"),
+    }
+    x = torch.stack([test[i]["image"] for i in chosen])
+    y = torch.as_tensor(np.asarray(test.labels)[chosen])
+    for arm, (first, *_) in arms.items():
+        trainer = Trainer(trained_model(first, slices), settings=first.settings)
+        found[f"{arm}/relevance"] = in_bytes(trainer.explain(x, y)[1].sum(1).numpy())
+    return found
+
+
+def trained_model(run: Experiment, slices: SliceSet) -> torch.nn.Module:
+    """The network of a finished run."""
+    model = network_of(run, slices)
+    return load_weights(
+        model, cache_home() / "runs" / run.name / "checkpoint.safetensors"
+    )
+
+
+def in_bytes(heat: np.ndarray) -> np.ndarray:
+    """Heatmaps ``(..., H, W)`` as signed bytes, each on its own scale."""
+    peak = np.abs(heat).max((-2, -1), keepdims=True).clip(1e-12)
+    return np.rint(127 * heat / peak).astype(np.int8)

@@ -11,6 +11,7 @@ from .common import (
     BASE,
     COHORT,
     histories,
+    in_bytes,
     intervals,
     over_seeds,
     rows,
@@ -51,10 +52,7 @@ def pictures() -> dict[str, np.ndarray]:
     for arm, folder in runs.items():
         shots = read_snapshots(folder)
         heat = shots["relevance"].astype(np.float32).sum(2)  # (E, n, H, W)
-        peak = np.abs(heat).max((2, 3), keepdims=True)
         found["epochs"] = shots["epoch"].astype(np.int16)
-        found[f"{arm}/relevance"] = np.rint(127 * heat / peak.clip(1e-12)).astype(
-            np.int8
-        )
+        found[f"{arm}/relevance"] = in_bytes(heat)
         found[f"{arm}/probability"] = shots["probability"].astype(np.float32)
     return found

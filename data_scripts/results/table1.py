@@ -1,8 +1,23 @@
 """Experiment 1 of the paper: plain training against LRPLoss with powers 1, 2 and 3."""
 
-from lrpbook_lib.guidance import CrossEntropy, LRPLoss
+import numpy as np
 
-from .common import BASE, histories, intervals, over_seeds, rows, run_arms, stamp
+from lrpbook_lib.data import cache_home
+from lrpbook_lib.guidance import CrossEntropy, LRPLoss
+from lrpbook_lib.training.running import phantom_slices, split
+
+from .common import (
+    BASE,
+    COHORT,
+    histories,
+    intervals,
+    over_seeds,
+    pictures,
+    rows,
+    run_arms,
+    stamp,
+    trained_model,
+)
 
 LOSSES = {"plain": CrossEntropy(), **{f"power {k}": LRPLoss(k) for k in (1, 2, 3)}}
 ARMS = {arm: over_seeds(BASE.but(loss=loss)) for arm, loss in LOSSES.items()}
@@ -19,4 +34,34 @@ def main(jobs: int) -> None:
         "intervals": intervals(predictions, classes=("LGG", "HGG")),
         "history": rows(history.reset_index()),
     }
-    stamp("table1", values, ARMS)
+    slices = phantom_slices(COHORT, cache_home() / "runs")
+    test = slices.subset(split(ARMS["plain"][0], slices)["patients"])
+    # The middle slices of six patients from all over the fold, whatever they show.
+    chosen = [int(i) for i in np.linspace(1, len(test) - 2, 6) // 3 * 3 + 1]
+    flair = list(slices.sequences).index("flair")
+    stamp("table1", values, ARMS, pictures(ARMS, slices, chosen, flair))
+    models()
+
+
+#: The two networks that chapters and pages use, by the arms that made them.
+MODELS = {"plain": "plain", "guided": "power 1"}
+
+
+def models() -> None:
+    """Stamp the weights of the first plain and the first guided run."""
+    slices = phantom_slices(COHORT, cache_home() / "runs")
+    arms = {name: ARMS[arm][:1] for name, arm in MODELS.items()}
+    weights = {
+        f"{name}/{key}": tensor.numpy().astype(np.float16)
+        for name, (run,) in arms.items()
+        for key, tensor in trained_model(run, slices).state_dict().items()
+    }
+    shape = {"channels": len(slices.sequences), "classes": 2, "size": COHORT.size}
+    values = {
+        "network": "GliomaCNN",
+        "arguments": shape,
+        "sequences": list(slices.sequences),
+        "trained_on": COHORT.patients,
+        "seed": COHORT.seed,
+    }
+    stamp("models", values, arms, weights, made_by="table1")

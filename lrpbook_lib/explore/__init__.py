@@ -1,5 +1,12 @@
 """Figures and widgets."""
 
+from lrpbook_lib.explore.arms import (
+    arms_figure,
+    before_after,
+    curves_figure,
+    front_figure,
+    knobs_figure,
+)
 from lrpbook_lib.explore.cohort import (
     cohort_explorer,
     protocol_scores,
@@ -17,10 +24,15 @@ from lrpbook_lib.explore.slices import (
 from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 
 __all__ = [
+    "arms_figure",
+    "before_after",
     "choice_along_z",
     "cohort_explorer",
+    "curves_figure",
     "frame_slider",
+    "front_figure",
     "intensity_curves",
+    "knobs_figure",
     "paint",
     "protocol_scores",
     "sequence_panels",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lrpbook_lib.training.plain import SettingsError
     from lrpbook_lib.training.running import run_experiment
     from lrpbook_lib.training.settings import Hardware, TrainSettings
+    from lrpbook_lib.training.stamped import stamped_model
     from lrpbook_lib.training.statistics import bootstrap_interval, paired_test
     from lrpbook_lib.training.trainer import Trainer
 
@@ -48,6 +49,7 @@ _HOME = {
     "read_snapshots": "callbacks",
     "run_experiment": "running",
     "run_grid": "grid",
+    "stamped_model": "stamped",
     "summarize": "metrics",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "read_snapshots",
     "run_experiment",
     "run_grid",
+    "stamped_model",
     "summarize",
 ]
 

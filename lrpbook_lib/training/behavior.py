@@ -8,6 +8,7 @@ with every loss came to. As long as the code comes to the same, the results hold
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ import torch
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.data.phantom import RECIPE
 from lrpbook_lib.data.slices import VERSION
-from lrpbook_lib.guidance import LOSSES, LRPLoss, Schedule
+from lrpbook_lib.guidance import LOSSES, CrossEntropy, LRPLoss, Schedule
 from lrpbook_lib.models import GliomaCNN, SliceNet
 
 from .settings import TrainSettings
@@ -31,7 +32,7 @@ def behavior() -> dict[str, float]:
     Seconds; no data needed. Versions of phantom and slices are told along.
     """
     found: dict[str, float] = {"phantom": RECIPE, "slices": VERSION}
-    runs = {
+    runs: dict[str, tuple[Any, int, CrossEntropy, str]] = {
         name: (GliomaCNN, 16, kind(), "epsilon-plus") for name, kind in LOSSES.items()
     }
     for rule in ("epsilon", "epsilon-alpha2-beta1"):

@@ -90,6 +90,15 @@ def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
     )
 
 
+def network_of(experiment: Experiment, slices: SliceSet) -> torch.nn.Module:
+    """The experiment's network for such slices, with the weights it starts from."""
+    return getattr(models, experiment.model)(
+        channels=slices.images.shape[1],
+        classes=len(slices.classes),
+        size=tuple(slices.images.shape[2:]),
+    )
+
+
 def run_experiment(
     experiment: Experiment,
     folder: str | Path,
@@ -121,11 +130,7 @@ def run_experiment(
     data = _slices(experiment, folder, slices)
     parts = {name: data.subset(rows) for name, rows in split(experiment, data).items()}
     torch.manual_seed(experiment.settings.seed)
-    network = getattr(models, experiment.model)(
-        channels=data.images.shape[1],
-        classes=len(data.classes),
-        size=tuple(data.images.shape[2:]),
-    )
+    network = network_of(experiment, data)
     callbacks: list[Callback] = []
     if experiment.snapshots:
         test = parts["patients"]
