@@ -5,6 +5,7 @@ PROFILE ?= book#   smoke: seconds a chapter; book: minutes on two cores; full: a
 SEED    ?= 0
 JOBS    ?= 0#      chapters run side by side; 0 means one a core
 PARAMS  ?=#        further papermill parameters, e.g. PARAMS="patients=40 epochs=3"
+RESULTS ?=#        which results to make, e.g. RESULTS="table1 cheng"; default all
 PORT    ?= 8000
 PYTEST  ?=#        more for pytest, e.g. PYTEST="-k ledger"
 UVFLAGS ?=#        more for uv, e.g. UVFLAGS=--torch-backend=cpu for CPU-only torch on Linux
@@ -14,7 +15,7 @@ BOOK := $(B)/python -m lrpbook_lib.publish
 # uv does not read pip's settings; hand it pip's own find-links, where there are any.
 UV   := $(B)/uv pip install -q --python $(B)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS)
 
-.PHONY: help setup book test lint bench serve check-gpu colab links clean set-repo constraints
+.PHONY: help setup book test lint bench results serve check-gpu colab links clean set-repo constraints
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +48,9 @@ bench: $(VENV)/.ok  ## ratios against plain training and other libraries
 
 serve: $(VENV)/.ok  ## serve the built book on this machine and print its address
 	@$(BOOK) serve --port $(PORT)
+
+results: $(VENV)/.ok  ## run the experiments and stamp what they found (hours; goes on where it stopped)
+	@$(B)/python -m data_scripts.results --jobs "$(strip $(JOBS))" $(RESULTS)
 
 check-gpu: $(VENV)/.ok  ## fail unless torch sees a CUDA device
 	@$(B)/python -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'no CUDA device')"

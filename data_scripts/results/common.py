@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def over_seeds(experiment: Experiment, seeds: int = SEEDS) -> list[Experiment]:
     return [experiment.but(seed=s, fold=s % experiment.folds) for s in range(seeds)]
 
 
+@cache
 def runs_folder() -> Path:
     """Where runs are kept, in the cache; refused if the code gives other numbers."""
     home = cache_home() / "runs"

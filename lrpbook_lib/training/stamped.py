@@ -1,4 +1,4 @@
-"""The two networks of the book's first experiment, plain and guided, as they came out."""
+"""The two networks of the book's first experiment, plain and guided."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lrpbook_lib.results import read_arrays, read_result
 def stamped_model(name: str = "plain") -> nn.Module:
     """A trained network of the book, in evaluation mode.
 
-    Both were trained on synthetic patients of cohort seed 1, from the same first weights
-    and on the same slices; those of seed 0, whom the chapters show, are new to them.
+    Both were trained on synthetic patients of cohort seed 1, on the same slices and
+    from the same first weights. The chapters' patients, of seed 0, are new to them.
 
     Parameters
     ----------
