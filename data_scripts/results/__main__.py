@@ -9,7 +9,7 @@ from importlib import import_module
 from lrpbook_lib.data.commands import run
 
 #: In the order of the book, which is also that of what matters most.
-NAMES = ("table1", "dynamics", "audit", "cheng", "where", "ablations")
+NAMES = ("table1", "dynamics", "audit", "losses", "where", "ablations", "cheng")
 
 
 def main() -> None:

@@ -7,15 +7,14 @@ from lrpbook_lib.guidance import LRPLoss, Schedule
 from lrpbook_lib.training import Experiment, Trainer
 from lrpbook_lib.training.running import phantom_slices, split
 
-from .common import COHORT, intervals, over_seeds, run_arms, stamp, trained_model
-from .small import GUIDED, PLAIN, SMALL
+from .common import BASE, COHORT, intervals, over_seeds, run_arms, stamp, trained_model
+from .table1 import ARMS as TABLE1
 
 SEEDS = 3
-START = SMALL.but(loss=LRPLoss(1))
+START = BASE.but(loss=LRPLoss(1))
 RULES = ("epsilon-plus", "epsilon", "epsilon-alpha2-beta1")
 
 CHANGES = {
-    **{f"power {k}": {"loss": LRPLoss(k)} for k in (2, 3)},
     **{f"masks of {share:.0%}": {"share": share} for share in (0.01, 0.05, 0.1, 0.5)},
     "masks dilated": {"kind": "dilated", "amount": 4},
     "masks boxed": {"kind": "boxed", "amount": 2},
@@ -23,13 +22,13 @@ CHANGES = {
     "masks at random": {"kind": "random"},
     "score by area": {"loss": LRPLoss(1, area_normalized=True)},
     **{f"floor {f:g}": {"loss": LRPLoss(1, floor=f)} for f in (0, 0.3)},
-    **{f"warm-up {t:g}": {"schedule": Schedule(warmup=t)} for t in (0, 5)},
+    "no delay": {"schedule": Schedule()},
     "no limit": {"limit": None},
     **{f"rule {rule}": {"composite": rule} for rule in RULES[1:]},
 }
 ARMS = {
-    "plain": PLAIN[:SEEDS],
-    "guided": GUIDED[:SEEDS],
+    "plain": TABLE1["plain"][:SEEDS],
+    "guided": TABLE1["power 1"][:SEEDS],
     **{arm: over_seeds(START.but(**new), SEEDS) for arm, new in CHANGES.items()},
 }
 

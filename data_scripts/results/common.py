@@ -95,6 +95,17 @@ def histories(arms: Arms) -> pd.DataFrame:
     )
 
 
+def collapsed(predictions: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, int]:
+    """Of each arm, the runs that name one class only on the held-out patients."""
+    return {
+        arm: sum(
+            len(set(run.loc[run["part"] == "patients", "predicted"])) == 1
+            for run in runs
+        )
+        for arm, runs in predictions.items()
+    }
+
+
 def intervals(
     predictions: Mapping[str, Sequence[pd.DataFrame]],
     against: str | None = "plain",

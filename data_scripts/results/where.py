@@ -7,8 +7,7 @@ tells the grade of the training patients.
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss
 from lrpbook_lib.training import PhantomData
 
-from .common import THREE, intervals, over_seeds, run_arms, stamp
-from .small import SMALL
+from .common import BASE, THREE, intervals, over_seeds, run_arms, stamp
 
 DIFFICULTY = (0.1, 0.5, 0.9)
 CONFOUNDING = (0.0, 0.5, 1.0)
@@ -17,7 +16,7 @@ COHORT = PhantomData(patients=160, seed=2, spacing=3.0, size=64, recipe=THREE)
 ARMS = {
     (difficulty, confounding): {
         name: over_seeds(
-            SMALL.but(data=COHORT, loss=loss).but(
+            BASE.but(data=COHORT, loss=loss).but(
                 difficulty=difficulty, confounding=confounding
             ),
             3,
