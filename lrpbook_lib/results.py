@@ -52,7 +52,8 @@ def write_result(
     arrays
         Pictures, curves or weights: they lie beside, in ``<name>.npz``.
     **about
-        More for the stamp: settings, seeds, device, seconds. ``behavior``, from
+        More for the stamp: settings, seeds, device, seconds. ``again`` is the command
+        that makes it, where that is not the script itself. ``behavior``, from
         :func:`lrpbook_lib.training.behavior.behavior`, lets a test tell whether the
         library still comes to the same numbers.
     """
@@ -122,5 +123,5 @@ def check_stamp(path: Path, stamp: Mapping[str, Any], root: Path) -> None:
         if now != known:
             raise StaleResultError(
                 f"{path.name} is stale: {file} has changed since it was made; "
-                f"make it again: python {script}"
+                f"make it again: {stamp.get('again', f'python {script}')}"
             )

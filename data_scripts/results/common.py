@@ -143,12 +143,14 @@ def stamp(
         json.loads((folder / e.name / "result.json").read_text())["wall_seconds"]
         for e in grid
     ]
+    makers = (made_by or name, "common")
     about = {
         "runs": len(grid),
         "seconds": round(sum(spent)),
         "device": "cpu" if not torch.cuda.is_available() else "cuda",
         "torch": torch.__version__.split("+")[0],
         "experiments": digest([e.to_dict() for e in grid]),
+        "again": f"make results RESULTS={makers[0]}",
         "behavior": json.loads((folder / "behavior.json").read_text(encoding="utf-8")),
     }
     made_with = [

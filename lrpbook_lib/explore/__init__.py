@@ -2,8 +2,10 @@
 
 from lrpbook_lib.explore.arms import (
     arms_figure,
+    arms_table,
     before_after,
     curves_figure,
+    difference_text,
     front_figure,
     knobs_figure,
 )
@@ -25,10 +27,12 @@ from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 
 __all__ = [
     "arms_figure",
+    "arms_table",
     "before_after",
     "choice_along_z",
     "cohort_explorer",
     "curves_figure",
+    "difference_text",
     "frame_slider",
     "front_figure",
     "intensity_curves",

@@ -85,6 +85,46 @@ def arms_figure(
     return fig
 
 
+def arms_table(
+    table: pd.DataFrame, metrics: Sequence[str], protocol: str
+) -> pd.DataFrame:
+    """Each arm's metrics with their intervals, to be read.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As for :func:`arms_figure`.
+    metrics : sequence of str
+    protocol : {"patients", "site"}
+
+    Returns
+    -------
+    DataFrame
+        A row an arm, a column a metric: "0.79 [0.70, 0.86]".
+    """
+    part = table[table["protocol"] == protocol]
+    text = [
+        f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}]"
+        for row in part.itertuples()
+    ]
+    wide = part.assign(text=text).pivot_table(
+        index="arm", columns="metric", values="text", aggfunc="first", sort=False
+    )
+    return wide[list(metrics)].rename_axis(None).rename_axis(None, axis=1)
+
+
+def difference_text(table: pd.DataFrame, arm: str, metric: str, protocol: str) -> str:
+    """How an arm differs from the one it is compared with: "+0.06 [0.00, +0.15]"."""
+    chosen = (
+        (table["arm"] == arm)
+        & (table["metric"] == metric)
+        & (table["protocol"] == protocol)
+    )
+    row = table[chosen].iloc[0]
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
 def _told(part: pd.DataFrame) -> str:
     return ", ".join(f"{arm} {row.estimate:.2f}" for arm, row in part.iterrows())
 
