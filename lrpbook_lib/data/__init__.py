@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lrpbook_lib.data.cases import Case, CaseList, duplicates
     from lrpbook_lib.data.choosing import RECIPES, SliceRecipe
     from lrpbook_lib.data.finding import find_cases
+    from lrpbook_lib.data.own import own_case
     from lrpbook_lib.data.phantom import cached_phantom, make_phantom, read_manifest
     from lrpbook_lib.data.places import cache_home, data_home
     from lrpbook_lib.data.settings import PhantomSettings, plan_cohort
@@ -50,6 +51,7 @@ _HOME = {
     "find_cases": "finding",
     "make_phantom": "phantom",
     "mixed_sites": "splits",
+    "own_case": "own",
     "patient_folds": "splits",
     "patient_split": "splits",
     "plan_cohort": "settings",
@@ -80,6 +82,7 @@ __all__ = [
     "find_cases",
     "make_phantom",
     "mixed_sites",
+    "own_case",
     "patient_folds",
     "patient_split",
     "plan_cohort",

@@ -17,6 +17,9 @@ from lrpbook_lib.data.volumes import (
     slice_files,
 )
 
+#: The way out for those who have DICOM.
+CONVERT = "convert the series to NIfTI first, e.g. with dcm2niix"
+
 
 def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
     """What is wrong with the files of a case: kind and detail, a pair each."""
@@ -112,6 +115,23 @@ def _spacings_differ(case: Case) -> tuple[str, str] | None:
     return "wrong spacing", f"voxels of {case.id} differ in size: {told}"
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, by the mark that each has behind 128 free bytes."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(128)
+            return stream.read(4) == b"DICM"
+    except OSError:
+        return False
+
+
+def refuse_dicom(path: Path) -> None:
+    """Raise where a path is a DICOM file, or a folder of them."""
+    inside = path.iterdir() if path.is_dir() else [path]
+    if any(file.is_file() and is_dicom(file) for file in inside):
+        raise UnreadableError(f"{path} is DICOM: {CONVERT}")
+
+
 def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
     """Shape of a NIfTI file and whether it may hold NaN, without reading its data.
 
@@ -139,6 +159,7 @@ def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
     except (OSError, EOFError, ValueError) as error:
         raise UnreadableError(f"{path} cannot be read: {error}") from error
     except nib.filebasedimages.ImageFileError as error:
+        refuse_dicom(path)
         raise UnreadableError(f"{path} is no NIfTI file: {error}") from error
     # The shape as it is after loading: the file's axes may be in any order.
     axes = nib.io_orientation(image.affine)[:, 0].argsort()
