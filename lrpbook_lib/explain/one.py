@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,19 +51,19 @@ class Explained:
     target: int
     relevance: np.ndarray
 
-    @property
+    @cached_property
     def probabilities(self) -> np.ndarray:
         """``(S, classes)``."""
         return torch.from_numpy(self.logits).softmax(1).numpy()
 
-    @property
+    @cached_property
     def scores(self) -> np.ndarray:
         """``(S,)`` tumor scores; NaN on slices where no tumor is marked."""
         masks = torch.from_numpy(self.tumor), torch.from_numpy(self.brain)
         score = tumor_lrp_score(torch.from_numpy(self.relevance), *masks).numpy()
         return np.where(self.tumor.any((1, 2)), score, np.nan)
 
-    @property
+    @cached_property
     def chance(self) -> np.ndarray:
         """``(S,)`` what uniform relevance would score; NaN likewise."""
         masks = torch.from_numpy(self.tumor), torch.from_numpy(self.brain)
