@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from lrpbook_lib.data.cases import Case
+from lrpbook_lib.data.repeats import file_mark, voxel_mark
 from lrpbook_lib.data.volumes import (
     Kept,
     UnreadableError,
@@ -21,8 +22,19 @@ from lrpbook_lib.data.volumes import (
 CONVERT = "convert the series to NIfTI first, e.g. with dcm2niix"
 
 
-def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
-    """What is wrong with the files of a case: kind and detail, a pair each."""
+def check_case(
+    case: Case, thorough: bool = False, marks: set[str] | None = None
+) -> list[tuple[str, str]]:
+    """What is wrong with the files of a case: kind and detail, a pair each.
+
+    Parameters
+    ----------
+    thorough
+        Read every volume to its end.
+    marks
+        Receives what names the content of the files, see
+        :mod:`lrpbook_lib.data.repeats`.
+    """
     troubles: list[tuple[str, str]] = []
     shapes: dict[str, tuple[int, ...]] = {}
     kept: Kept = {}
@@ -34,9 +46,13 @@ def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
                 read = thorough or name == "seg" or floats
             else:
                 read = True
+            if marks is not None and name != "seg":
+                marks.add(file_mark(path))
             if read:
                 data, _ = read_sequence(case, name, kept)
                 shapes[name] = data.shape
+                if marks is not None and name == "seg":
+                    marks.add(voxel_mark(data))
                 if not data.any():
                     kind = "empty mask" if name == "seg" else "empty sequence"
                     what = "marks no tumor" if name == "seg" else "is zero everywhere"

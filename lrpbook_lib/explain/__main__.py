@@ -86,9 +86,7 @@ def _found(
             "--mask and --name are for one case; the masks of a folder lie in it"
         )
     cases = find_cases(o.image[0], require=sequences, tables=o.tables)
-    # A model needs no grade to be asked.
-    told = [p for p in cases.problems if p.kind != "grade unknown"]
-    return list(cases), told
+    return list(cases), cases.problems
 
 
 def _one_of_their_own(o: argparse.Namespace, sequences: Sequence[str]) -> Case | None:
