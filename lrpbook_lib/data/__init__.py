@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrpbook_lib.data.archives import cheng_slices, tcga_lgg_slices
     from lrpbook_lib.data.augment import Augment, Augmented
     from lrpbook_lib.data.card import data_card
     from lrpbook_lib.data.cases import Case, CaseList, duplicates
@@ -43,6 +44,7 @@ _HOME = {
     "SliceSet": "sliceset",
     "cache_home": "places",
     "cached_phantom": "phantom",
+    "cheng_slices": "archives",
     "check_disjoint": "splits",
     "data_card": "card",
     "data_home": "places",
@@ -61,6 +63,7 @@ _HOME = {
     "site_grade_table": "tables",
     "site_holdout": "splits",
     "site_predicts_grade": "tables",
+    "tcga_lgg_slices": "archives",
 }
 
 __all__ = [
@@ -75,6 +78,7 @@ __all__ = [
     "cache_home",
     "cached_phantom",
     "check_disjoint",
+    "cheng_slices",
     "data_card",
     "data_home",
     "duplicates",
@@ -92,6 +96,7 @@ __all__ = [
     "site_grade_table",
     "site_holdout",
     "site_predicts_grade",
+    "tcga_lgg_slices",
 ]
 
 
