@@ -1,6 +1,7 @@
 """Heatmaps for a person's own scans: ``python -m lrpbook_lib.explain --help``."""
 
 from lrpbook_lib.explain.cohort import explain_all
+from lrpbook_lib.explain.model_card import model_card
 from lrpbook_lib.explain.one import Explained, explain_case
 from lrpbook_lib.explain.ready import ReadyModel, ready_model
 from lrpbook_lib.explain.write import write_explained
@@ -10,6 +11,7 @@ __all__ = [
     "ReadyModel",
     "explain_all",
     "explain_case",
+    "model_card",
     "ready_model",
     "write_explained",
 ]
