@@ -5,6 +5,7 @@ from lrpbook_lib.explore.cohort import (
     protocol_scores,
     site_grade_bars,
 )
+from lrpbook_lib.explore.contours import densest_region, relevance_contours
 from lrpbook_lib.explore.figures import frame_slider, show, show_png
 from lrpbook_lib.explore.slices import (
     choice_along_z,
@@ -19,10 +20,12 @@ from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 __all__ = [
     "choice_along_z",
     "cohort_explorer",
+    "densest_region",
     "frame_slider",
     "intensity_curves",
     "paint",
     "protocol_scores",
+    "relevance_contours",
     "sequence_panels",
     "show",
     "show_png",
