@@ -29,7 +29,7 @@ def real_facts(name: str, home: Path) -> dict[str, Any]:
     Parameters
     ----------
     name
-        One of :data:`PLACES`.
+        One of ``PLACES``.
     home
         From :func:`~lrpbook_lib.data.data_home`.
     """

@@ -121,7 +121,7 @@ def real_data_card(name: str, facts: Mapping[str, Any]) -> str:
     Parameters
     ----------
     name
-        One of :data:`REAL_SETS`.
+        One of ``REAL_SETS``.
     facts
         From :func:`~lrpbook_lib.data.real_facts`, now or when they were stamped.
     """

@@ -30,7 +30,7 @@ def tcga_lgg_slices(path: str | os.PathLike[str] | None = None) -> SliceSet:
     -------
     SliceSet
         Channels ``t1``, ``flair`` and ``t1ce`` from 0 to 1; labels by
-        :data:`WHO_CLASSES`; ``site`` is the code inside the patient's name.
+        WHO II, WHO III; ``site`` is the code inside the patient's name.
     """
     file = _file(path)
     images, masks, patient, grade, z = _read(file)

@@ -79,7 +79,7 @@ def ready_model(
     ----------
     model
         A ``.safetensors`` file that a :class:`~lrpbook_lib.training.Trainer` wrote, the
-        folder of a run, or a name that :func:`~lrpbook_lib.training.stamped_model`
+        folder of a run, or a name that ``stamped_model``
         knows. The network is recognized by its weights.
     sequences, size, classes
         What the weights cannot tell. Default: what ``experiment.json`` beside the file

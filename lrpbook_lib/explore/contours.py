@@ -53,6 +53,9 @@ def relevance_contours(
     share
         Of the positive relevance, that the region holds.
     """
+    rows, columns = np.nonzero(np.any([*brain, *tumor], axis=0))
+    top, bottom = rows.min(initial=0), rows.max(initial=0) + 1
+    left, right = columns.min(initial=0), columns.max(initial=0) + 1
     fig, axes = plt.subplots(
         len(heats),
         len(titles),
@@ -60,8 +63,8 @@ def relevance_contours(
         squeeze=False,
     )
     for row, (name, maps) in zip(axes, heats.items(), strict=True):
-        columns = zip(row, brain, tumor, maps, strict=True)
-        for axis, head, lesion, heat in columns:
+        panels = zip(row, brain, tumor, maps, strict=True)
+        for axis, head, lesion, heat in panels:
             region = densest_region(np.asarray(heat), share).astype(float)
             axis.contourf(region, [0.5, 1.5], colors=[RELEVANCE], alpha=0.5)
             for mask, color in ((head, BRAIN), (lesion, TUMOR)):
@@ -70,7 +73,8 @@ def relevance_contours(
                         np.asarray(mask, float), [0.5], colors=color, linewidths=1.2
                     )
             axis.set(xticks=[], yticks=[], aspect="equal")
-            axis.invert_yaxis()
+            # Rows run downwards; leave out what lies around all the brains.
+            axis.set(xlim=(left - 2, right + 1), ylim=(bottom + 1, top - 2))
             axis.spines[:].set_visible(False)
         row[0].set_ylabel(name)
     for axis, title in zip(axes[0], titles, strict=True):
