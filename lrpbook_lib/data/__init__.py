@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from lrpbook_lib.data.cases import Case, CaseList, duplicates
     from lrpbook_lib.data.cheng import cheng_slices
     from lrpbook_lib.data.choosing import RECIPES, SliceRecipe
+    from lrpbook_lib.data.counting import real_facts
     from lrpbook_lib.data.finding import find_cases
+    from lrpbook_lib.data.own import own_case
     from lrpbook_lib.data.phantom import cached_phantom, make_phantom, read_manifest
     from lrpbook_lib.data.places import cache_home, data_home
+    from lrpbook_lib.data.real_sets import real_data_card
     from lrpbook_lib.data.settings import PhantomSettings, plan_cohort
     from lrpbook_lib.data.slices import extract_slices
     from lrpbook_lib.data.sliceset import SliceSet
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
         site_grade_table,
         site_predicts_grade,
     )
+    from lrpbook_lib.data.tcga_lgg import tcga_lgg_slices
 
 _HOME = {
     "RECIPES": "choosing",
@@ -43,6 +47,7 @@ _HOME = {
     "SliceSet": "sliceset",
     "cache_home": "places",
     "cached_phantom": "phantom",
+    "cheng_slices": "cheng",
     "check_disjoint": "splits",
     "cheng_slices": "cheng",
     "data_card": "card",
@@ -52,15 +57,19 @@ _HOME = {
     "find_cases": "finding",
     "make_phantom": "phantom",
     "mixed_sites": "splits",
+    "own_case": "own",
     "patient_folds": "splits",
     "patient_split": "splits",
     "plan_cohort": "settings",
     "read_manifest": "phantom",
     "read_table": "tables",
+    "real_data_card": "real_sets",
+    "real_facts": "counting",
     "site_facts": "tables",
     "site_grade_table": "tables",
     "site_holdout": "splits",
     "site_predicts_grade": "tables",
+    "tcga_lgg_slices": "tcga_lgg",
 }
 
 __all__ = [
@@ -83,15 +92,19 @@ __all__ = [
     "find_cases",
     "make_phantom",
     "mixed_sites",
+    "own_case",
     "patient_folds",
     "patient_split",
     "plan_cohort",
     "read_manifest",
     "read_table",
+    "real_data_card",
+    "real_facts",
     "site_facts",
     "site_grade_table",
     "site_holdout",
     "site_predicts_grade",
+    "tcga_lgg_slices",
 ]
 
 

@@ -169,7 +169,12 @@ class CaseList(list):
         return pd.DataFrame(rows, columns=columns)
 
     def summary(self) -> pd.DataFrame:
-        """How many cases of each release are sound and how many dropped, and why."""
+        """How many cases of each release are sound and how many dropped, and why.
+
+        Sound cases that neither folder nor table gives a grade are counted as
+        ``ungraded``: their slices have the label -1. The release's table, where there
+        is one, helps: ``find_cases(..., tables=...)``.
+        """
         rows = []
         releases = {c.release for c in self} | {p.release for p in self.problems}
         for name in sorted(releases):
@@ -179,9 +184,11 @@ class CaseList(list):
             for problem in mine:
                 kinds.setdefault(problem.kind, set()).add(problem.case)
             why = "; ".join(f"{kind}: {len(ids)}" for kind, ids in kinds.items())
-            sound = sum(c.release == name for c in self)
-            rows.append([name, sound, len(lost), why or "-"])
-        return pd.DataFrame(rows, columns=["release", "sound", "dropped", "why"])
+            sound = [c for c in self if c.release == name]
+            ungraded = sum(c.grade is None and c.diagnosis is None for c in sound)
+            rows.append([name, len(sound), len(lost), ungraded, why or "-"])
+        columns = ["release", "sound", "dropped", "ungraded", "why"]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def check_unique(cases: Iterable[Case]) -> None:

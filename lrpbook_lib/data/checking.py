@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from lrpbook_lib.data.cases import Case
+from lrpbook_lib.data.repeats import file_mark, voxel_mark
 from lrpbook_lib.data.volumes import (
     Kept,
     UnreadableError,
@@ -17,9 +18,23 @@ from lrpbook_lib.data.volumes import (
     slice_files,
 )
 
+#: The way out for those who have DICOM.
+CONVERT = "convert the series to NIfTI first, e.g. with dcm2niix"
 
-def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
-    """What is wrong with the files of a case: kind and detail, a pair each."""
+
+def check_case(
+    case: Case, thorough: bool = False, marks: set[str] | None = None
+) -> list[tuple[str, str]]:
+    """What is wrong with the files of a case: kind and detail, a pair each.
+
+    Parameters
+    ----------
+    thorough
+        Read every volume to its end.
+    marks
+        Receives what names the content of the files, see
+        :mod:`lrpbook_lib.data.repeats`.
+    """
     troubles: list[tuple[str, str]] = []
     shapes: dict[str, tuple[int, ...]] = {}
     kept: Kept = {}
@@ -31,9 +46,13 @@ def check_case(case: Case, thorough: bool = False) -> list[tuple[str, str]]:
                 read = thorough or name == "seg" or floats
             else:
                 read = True
+            if marks is not None and name != "seg":
+                marks.add(file_mark(path))
             if read:
                 data, _ = read_sequence(case, name, kept)
                 shapes[name] = data.shape
+                if marks is not None and name == "seg":
+                    marks.add(voxel_mark(data))
                 if not data.any():
                     kind = "empty mask" if name == "seg" else "empty sequence"
                     what = "marks no tumor" if name == "seg" else "is zero everywhere"
@@ -112,6 +131,23 @@ def _spacings_differ(case: Case) -> tuple[str, str] | None:
     return "wrong spacing", f"voxels of {case.id} differ in size: {told}"
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, by the mark that each has behind 128 free bytes."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(128)
+            return stream.read(4) == b"DICM"
+    except OSError:
+        return False
+
+
+def refuse_dicom(path: Path) -> None:
+    """Raise where a path is a DICOM file, or a folder of them."""
+    inside = path.iterdir() if path.is_dir() else [path]
+    if any(file.is_file() and is_dicom(file) for file in inside):
+        raise UnreadableError(f"{path} is DICOM: {CONVERT}")
+
+
 def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
     """Shape of a NIfTI file and whether it may hold NaN, without reading its data.
 
@@ -139,6 +175,7 @@ def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
     except (OSError, EOFError, ValueError) as error:
         raise UnreadableError(f"{path} cannot be read: {error}") from error
     except nib.filebasedimages.ImageFileError as error:
+        refuse_dicom(path)
         raise UnreadableError(f"{path} is no NIfTI file: {error}") from error
     # The shape as it is after loading: the file's axes may be in any order.
     axes = nib.io_orientation(image.affine)[:, 0].argsort()

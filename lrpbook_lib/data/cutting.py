@@ -75,6 +75,9 @@ class SliceSettings:
 def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
     """The slices of one case.
 
+    A case without a mask has no tumor anywhere: the recipe decides whether slices
+    are taken all the same.
+
     Returns
     -------
     dict
@@ -120,10 +123,13 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
 def _read(case: Case, settings: SliceSettings) -> Volumes:
     kept: Kept = {}
     arrays, affine = {}, None
-    for name in (*settings.sequences, "seg"):
+    masks = ("seg",) if "seg" in case.paths else ()
+    for name in (*settings.sequences, *masks):
         arrays[name], own = read_sequence(case, name, kept)
         affine = own if affine is None else affine
     assert affine is not None  # the settings name a sequence at least
+    if not masks:
+        arrays["seg"] = np.zeros(arrays[settings.sequences[0]].shape, np.uint8)
     volumes = Volumes(arrays, affine)
     return volumes if settings.spacing is None else resample(volumes, settings.spacing)
 
@@ -136,13 +142,7 @@ def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     if size is None or shown.shape[1:] == size:
         return shown
     height, width = shown.shape[1:]
-    # Pad to the shape asked for, so that nothing is stretched.
-    ratio = max(height / size[0], width / size[1])
-    need = (round(size[0] * ratio), round(size[1] * ratio))
-    pads = [
-        ((n - have) // 2, n - have - (n - have) // 2)
-        for n, have in zip(need, (height, width), strict=True)
-    ]
+    pads = _pads((height, width), size)
     shown = np.pad(shown, [(0, 0), *pads])
     real = shown.dtype == np.float32
     how = Image.Resampling.BILINEAR if real else Image.Resampling.NEAREST
@@ -150,3 +150,59 @@ def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     for row, page in enumerate(shown):
         out[row] = np.asarray(Image.fromarray(page).resize(size[::-1], how))
     return out
+
+
+def _pads(have: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
+    """What to add on both sides for the shape asked for, so that nothing is stretched.
+
+    Returns
+    -------
+    list of (before, after)
+        Of the rows and of the columns.
+    """
+    ratio = max(n / s for n, s in zip(have, size, strict=True))
+    need = [round(s * ratio) for s in size]
+    return [
+        ((n - h) // 2, n - h - (n - h) // 2) for n, h in zip(need, have, strict=True)
+    ]
+
+
+def back_to_volume(
+    maps: np.ndarray, z: np.ndarray, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Lay maps of slices over the volume that the slices were cut from.
+
+    The way back of what cutting does: each pixel of a map is spread over the voxels
+    that it covers, by the share of it that lies in each, so that the sum of a map
+    stays what it is (but for what lies in the margin that cutting added).
+
+    Parameters
+    ----------
+    maps
+        ``(S, H, W)`` as on screen, of any size.
+    z
+        ``(S,)`` axial positions.
+    shape
+        ``(X, Y, Z)`` of the volume, whose axes run to the right, front and up.
+
+    Returns
+    -------
+    ndarray
+        ``(X, Y, Z)`` float32; zero on the slices that were not cut.
+    """
+    width, height, _ = shape
+    (top, bottom), (left, right) = _pads((height, width), maps.shape[1:])
+    rows = _shares(maps.shape[1], height + top + bottom)[top : top + height]
+    columns = _shares(maps.shape[2], width + left + right)[left : left + width]
+    shown = np.einsum("yh,shw,xw->sxy", rows, maps, columns, optimize=True)
+    volume = np.zeros(shape, np.float32)
+    volume[..., z] = np.moveaxis(shown[:, ::-1, ::-1], 0, 2)
+    return volume
+
+
+def _shares(pixels: int, voxels: int) -> np.ndarray:
+    """``(voxels, pixels)``: which share of each pixel's extent lies in each voxel."""
+    edges = np.arange(voxels + 1) * (pixels / voxels)  # in units of pixels
+    low = np.maximum(edges[:-1, None], np.arange(pixels))
+    high = np.minimum(edges[1:, None], np.arange(1, pixels + 1))
+    return np.maximum(high - low, 0)

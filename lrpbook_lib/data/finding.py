@@ -10,12 +10,15 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from lrpbook_lib.data.cases import Case, CaseList, Problem, as_path
-from lrpbook_lib.data.checking import check_case, copied_channels
+from lrpbook_lib.data.checking import CONVERT, check_case, copied_channels, is_dicom
 from lrpbook_lib.data.files import same_content, usable_cores
 from lrpbook_lib.data.releases import RELEASES, Release, recognize, sequence_of
+from lrpbook_lib.data.repeats import join_repeats
 from lrpbook_lib.data.tables import Record, csv_files, key, read_records
 
 _GRADES = {"HGG": "HGG", "GBM": "HGG", "LGG": "LGG"}
+#: Endings of DICOM files; many have none.
+_MAYBE_DICOM = ("", ".dcm", ".dicom", ".ima")
 _DIAGNOSES = {1: "meningioma", 2: "glioma", 3: "pituitary"}
 
 
@@ -46,7 +49,8 @@ def find_cases(
     tables; tables are taken from the folder, from beside it, and from `tables`.
     Each case is checked: files there and whole, shapes equal, mask readable with
     known labels and not empty, no NaN. What fails is left out and told by
-    ``.report()`` and ``.summary()`` of the result.
+    ``.report()`` and ``.summary()`` of the result, as are DICOM files, which are not
+    read. Cases that hold the same images under two names get one patient.
 
     Parameters
     ----------
@@ -70,12 +74,17 @@ def find_cases(
         The sound cases, sorted by release and id.
     """
     root = as_path(root)
-    found, strays, csvs = _walk(root)
+    found, strays, csvs, dicom = _walk(root)
     if not found:
         names = ", ".join(release.name for release in RELEASES)
+        advice = (
+            f"{next(iter(dicom))} holds DICOM files: {CONVERT}"
+            if dicom
+            else "name the folder that holds the case folders, and unpack archives "
+            "first"
+        )
         raise ValueError(
-            f"no case of a known release below {root} (looked for {names}); "
-            "name the folder that holds the case folders, and unpack archives first"
+            f"no case of a known release below {root} (looked for {names}); {advice}"
         )
     beside = [
         p
@@ -93,17 +102,25 @@ def find_cases(
         Problem(path.name, "table", "unreadable table", f"{path}: {why}", False)
         for path, why in broken.items()
     ]
-    for case, trouble in results:
+    for folder, count in dicom.items():
+        detail = f"{folder} holds {count} DICOM files: {CONVERT}"
+        problems.append(Problem(folder.name, "DICOM", "DICOM", detail))
+    for case, trouble, marks in results:
         problems += trouble
         if case is not None:
-            sound.append(case)
-    return CaseList(sound, problems)
+            sound.append((case, marks))
+    cases, repeated = join_repeats(sound)
+    return CaseList(cases, [*problems, *repeated])
 
 
-def _walk(root: Path) -> tuple[list[_Found], dict[Path, list[Path]], list[Path]]:
+def _walk(
+    root: Path,
+) -> tuple[list[_Found], dict[Path, list[Path]], list[Path], dict[Path, int]]:
+    """Files by case, unknown NIfTI files by folder, tables, DICOM files a folder."""
     groups: dict[tuple[str, str], _Found] = {}
     strays: dict[Path, list[Path]] = {}
     csvs: list[Path] = []
+    dicom: dict[Path, int] = {}
     for folder, inner, names in os.walk(root, followlinks=True):
         here = Path(folder)
         inner[:] = sorted(
@@ -122,9 +139,11 @@ def _walk(root: Path) -> tuple[list[_Found], dict[Path, list[Path]], list[Path]]
                 "brain" not in name.lower()
             ):
                 strays.setdefault(here, []).append(path)
+            elif path.suffix.lower() in _MAYBE_DICOM and is_dicom(path):
+                dicom[here] = dicom.get(here, 0) + 1
     order = [release.name for release in RELEASES]
     found = sorted(groups.values(), key=lambda f: (order.index(f.release.name), f.id))
-    return found, strays, csvs
+    return found, strays, csvs, dicom
 
 
 def _leads_back(folder: Path) -> bool:
@@ -177,9 +196,9 @@ def _settle(
     root: Path,
     require: tuple[str, ...] | None,
     thorough: bool,
-) -> tuple[Case | None, list[Problem]]:
-    """Make a case of its files, or tell why it is none."""
-    release, problems = found.release, []
+) -> tuple[Case | None, list[Problem], set[str]]:
+    """Make a case of its files, with the marks of their content, or tell why not."""
+    release, problems, marks = found.release, [], set[str]()
 
     def problem(kind: str, detail: str, dropped: bool = True) -> None:
         problems.append(Problem(found.id, release.name, kind, detail, dropped))
@@ -194,7 +213,7 @@ def _settle(
                 problem(
                     "id collides", f"{found.id} lies in {shown}: rename one of them"
                 )
-                return None, problems
+                return None, problems, marks
             # Kaggle's TCGA-LGG archive holds everything twice, for one.
             if not problems:
                 problem("copied case", f"{found.id} lies in {shown}, alike", False)
@@ -234,7 +253,7 @@ def _settle(
         case, trouble = _read_cheng(case)
         if trouble:
             problem("unreadable file", trouble)
-            return None, problems
+            return None, problems, marks
     if release.kind == "tif":
         for name in copied_channels(case):
             problem("copied sequence", f"{name} repeats flair and is left out", False)
@@ -243,15 +262,18 @@ def _settle(
     needed = case.description.expects if require is None else require
     if require is None and release.kind == "tif":
         needed = ("seg",)
+    if set(case.paths) == {"seg"}:
+        problem("mask without images", f"{case.paths['seg']} is all there is of it")
+        return None, problems, marks
     for sequence in needed:
         if sequence not in case.paths:
             what = "missing mask" if sequence == "seg" else "missing sequence"
             problem(what, f"no {sequence} file in {folder.parent}")
     if not problems or not any(p.dropped for p in problems):
-        for kind, detail in check_case(case, thorough):
+        for kind, detail in check_case(case, thorough, marks):
             problem(kind, detail)
     lost = any(p.dropped for p in problems)
-    return (None if lost else case), problems
+    return (None if lost else case), problems, marks
 
 
 def _first_group(pattern: str, text: str) -> str:

@@ -8,7 +8,7 @@ Labels are mapped to one scheme: 1 necrosis and non-enhancing core, 2 edema,
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: Meaning of the label values of every loaded mask.
 LABELS = {
@@ -169,7 +169,15 @@ RELEASES: tuple[Release, ...] = (
     ),
 )
 
-BY_NAME = {release.name: release for release in RELEASES}
+_NEVER = r"(?!)"
+#: Files that a person names one by one; nothing is recognized as these. Any label
+#: above zero is tumor. Two rows, for with and without the skull.
+OWN_FILES = Release(
+    "own files", _NEVER, labels={0: 0, **dict.fromkeys(range(1, 255), 5)}, expects=()
+)
+OWN_HEADS = replace(OWN_FILES, name="own files, skull on", stripped=False)
+
+BY_NAME = {release.name: release for release in (*RELEASES, OWN_FILES, OWN_HEADS)}
 
 
 def sequence_of(token: str) -> tuple[str, int] | None:
@@ -178,6 +186,13 @@ def sequence_of(token: str) -> tuple[str, int] | None:
         if token.lower() in names:
             return sequence, names.index(token.lower())
     return None
+
+
+def sequence_in(name: str) -> str | None:
+    """Sequence that the last word of a file name stands for, if it does."""
+    match = re.search(r"(?:^|[_\-. ])([A-Za-z0-9]+?)" + _NII, name, re.IGNORECASE)
+    hit = sequence_of(match[1]) if match else None
+    return hit[0] if hit else None
 
 
 def recognize(relative: str) -> tuple[Release, re.Match[str]] | None:

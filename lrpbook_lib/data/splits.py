@@ -48,7 +48,8 @@ def _known(slices: HasPatients) -> None:
     if unknown := int((slices.labels < 0).sum()):
         raise ValueError(
             f"{unknown} slices have no grade (label -1): leave them out first, "
-            "slices.subset(slices.labels >= 0)"
+            "slices.subset(slices.labels >= 0), or hand the release's table to "
+            "find_cases(tables=...)"
         )
 
 

@@ -244,12 +244,23 @@ def brain_mask(images: list[np.ndarray], stripped: bool) -> np.ndarray:
         for image in images[1:]:
             mask = mask | (image != 0)
         return mask
-    mean = np.mean([i / max(float(i.max()), 1e-6) for i in images], axis=0)
+    mean = np.mean([_apart_from_background(i) for i in images], axis=0)
     mask = mean > 0.5 * _otsu(mean)
     pieces, count = ndimage.label(mask)
     if count > 1:
         mask = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     return fill_slices(mask)
+
+
+def _apart_from_background(image: np.ndarray) -> np.ndarray:
+    """How far intensities lie from those at the border, from 0 to 1.
+
+    The background of most images is black; of a map with negative values, e.g., it is
+    gray.
+    """
+    border = [image[[0, -1]].ravel(), image[:, [0, -1]].ravel()]
+    away = np.abs(image.astype(np.float32) - np.median(np.concatenate(border)))
+    return away / max(float(away.max()), 1e-6)
 
 
 def fill_slices(mask: np.ndarray) -> np.ndarray:

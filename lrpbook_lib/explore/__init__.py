@@ -14,6 +14,7 @@ from lrpbook_lib.explore.cohort import (
     protocol_scores,
     site_grade_bars,
 )
+from lrpbook_lib.explore.contours import densest_region, relevance_contours
 from lrpbook_lib.explore.figures import frame_slider, show, show_png
 from lrpbook_lib.explore.slices import (
     choice_along_z,
@@ -32,6 +33,7 @@ __all__ = [
     "choice_along_z",
     "cohort_explorer",
     "curves_figure",
+    "densest_region",
     "difference_text",
     "frame_slider",
     "front_figure",
@@ -39,6 +41,7 @@ __all__ = [
     "knobs_figure",
     "paint",
     "protocol_scores",
+    "relevance_contours",
     "sequence_panels",
     "show",
     "show_png",

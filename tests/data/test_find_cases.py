@@ -255,7 +255,7 @@ def test_ucsf_grades_come_from_its_table_in_spite_of_other_digits(tmp_path):
         "ID,Sex,WHO CNS Grade,BraTS21 ID\n"
         "UCSF-PDGM-004,M,3,\nUCSF-PDGM-005,F,4,BraTS2021_00012\n"
     )
-    write_case(tmp_path, "BraTS 2021")
+    write_case(tmp_path, "BraTS 2021", *small_case(1))
     linked, ucsf = find_cases(tmp_path)
     assert (ucsf.grade, ucsf.who_grade) == ("LGG", 3)
     assert (linked.grade, linked.patient) == ("HGG", "UCSF-PDGM-0005")
@@ -281,7 +281,7 @@ def test_a_users_folder_name_is_no_grade(tmp_path):
 
 def test_duplicate_patients_across_releases(tmp_path):
     write_case(tmp_path, "BraTS 2018")
-    write_case(tmp_path, "BraTS 2020")
+    write_case(tmp_path, "BraTS 2020", *small_case(1))
     assert duplicates(find_cases(tmp_path)).empty
     (tmp_path / "name_mapping.csv").write_text(
         "Grade,BraTS_2018_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID\n"
@@ -384,7 +384,7 @@ def test_colliding_ids_are_told(tmp_path):
     folder = write_case(tmp_path, "BraTS 2018")
     other = tmp_path / "copy" / "HGG" / folder.name
     shutil.copytree(folder, other)
-    write_case(tmp_path, "BraTS 2019")
+    write_case(tmp_path, "BraTS 2019", *small_case(1))
     same = find_cases(tmp_path)
     assert len(same) == 2 and same.report()["kind"].tolist() == ["copied case"]
     write_volume(other / f"{folder.name}_t1.nii.gz", small_case(7)[0]["t1"])
@@ -531,6 +531,100 @@ def test_msd_files_are_read_once_and_need_four_channels(tmp_path, monkeypatch):
     monkeypatch.setattr(volumes, "read_nifti", lambda p: seen.append(p) or read(p))
     cases[0].load()
     assert len(seen) == 2  # the images and the mask
+
+
+def test_cases_without_a_grade_are_counted(tmp_path):
+    write_case(tmp_path, "BraTS 2018")
+    write_case(tmp_path, "BraTS 2020", *small_case(1))
+    summary = find_cases(tmp_path).summary().set_index("release")
+    assert summary["ungraded"].to_dict() == {"BraTS 2018": 0, "BraTS 2020": 1}
+    (tmp_path / "name_mapping.csv").write_text(
+        "Grade,BraTS_2019_subject_ID,BraTS_2020_subject_ID\n"
+        "HGG,NA,BraTS20_Training_007\n"
+    )
+    assert not find_cases(tmp_path).summary()["ungraded"].any()
+
+
+def test_a_mask_without_images_is_told_once(tmp_path):
+    folder = write_case(tmp_path, "BraTS 2018")
+    for path in folder.iterdir():
+        if "seg" not in path.name:
+            path.unlink()
+    write_case(tmp_path, "BraTS 2019")
+    cases = find_cases(tmp_path)
+    assert [c.release for c in cases] == ["BraTS 2019"]
+    assert cases.report()["kind"].tolist() == ["mask without images"]
+
+
+@pytest.mark.parametrize("name", ["1-001.dcm", "IM000001"])
+def test_dicom_is_told_and_the_rest_is_read(tmp_path, name):
+    series = tmp_path / "patient 7" / "series 3"
+    series.mkdir(parents=True)
+    (series / name).write_bytes(bytes(128) + b"DICM" + bytes(64))
+    (series / "LICENSE").write_text("no image")
+    with pytest.raises(ValueError, match=r"holds DICOM files: convert .* dcm2niix"):
+        find_cases(tmp_path)
+    write_case(tmp_path, "BraTS 2018")
+    cases = find_cases(tmp_path)
+    assert len(cases) == 1
+    (problem,) = cases.problems
+    assert problem.kind == "DICOM" and "1 DICOM" in problem.detail
+    assert cases.summary().set_index("release").loc["DICOM", "dropped"] == 1
+
+
+def test_dicom_named_as_nifti_is_told(tmp_path):
+    folder = write_case(tmp_path, "BraTS 2020")
+    (folder / "BraTS20_Training_007_t1.nii").write_bytes(
+        bytes(128) + b"DICM" + bytes(400)
+    )
+    assert "DICOM" in find_cases(tmp_path).report()["detail"][0]
+
+
+def resaved(how: str, source: Path, target: Path) -> None:
+    """The same volume in another file."""
+    import nibabel as nib
+
+    image = nib.load(source)
+    data = np.asarray(image.dataobj)
+    if how == "packed otherwise":
+        target.write_bytes(gzip.compress(gzip.decompress(source.read_bytes()), 1))
+    elif how == "other header":
+        made = nib.Nifti1Image(data.astype(np.float32), image.affine)
+        made.header["descrip"] = b"exported by another program"
+        nib.save(made, target)
+    elif how == "other axes":
+        nib.save(nib.Nifti1Image(data[::-1, ::-1], np.eye(4)), target)
+    else:
+        shutil.copy(source, target)
+
+
+@pytest.mark.parametrize(
+    "how", ["copied", "packed otherwise", "other header", "other axes"]
+)
+def test_a_patient_under_two_names_is_one_patient(tmp_path, how):
+    folder = write_case(tmp_path, "BraTS 2018")
+    name = "Brats18_TCIA10_700_1"
+    other = folder.parent / name
+    other.mkdir()
+    for path in folder.iterdir():
+        resaved(how, path, other / path.name.replace(folder.name, name))
+    write_case(tmp_path, "BraTS 2019", *small_case(1))  # alike in its mask alone
+    cases = find_cases(tmp_path)
+    patients = {c.id: c.patient for c in cases}
+    assert patients[name] == patients[folder.name] == "TCIA10_639"
+    assert patients["BraTS19_CBICA_AAB_1"] == "CBICA_AAB"
+    (problem,) = cases.problems
+    assert problem.kind == "patient twice" and not problem.dropped
+    assert folder.name in problem.detail
+
+
+def test_the_same_images_with_another_mask_are_one_patient(tmp_path):
+    folder = write_case(tmp_path, "BraTS 2018")
+    images, seg = small_case()
+    seg[5:7, 6:9, 4] = 4  # corrected by another hand
+    write_case(tmp_path, "BraTS 2019", images, seg)
+    assert len({c.patient for c in find_cases(tmp_path)}) == 1
+    assert folder.name in find_cases(tmp_path).report()["detail"][0]
 
 
 def test_real_brats_2018(real):

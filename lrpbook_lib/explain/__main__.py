@@ -1,0 +1,134 @@
+"""Where does a trained model look in your own scans? Heatmaps, pictures and scores.
+
+One case: name an image for each sequence of the model, and the tumor mask if there is
+one. Many: name a folder of cases in any layout that find_cases knows (BraTS, UCSF-PDGM
+and others). Each case gets a folder below --out: heatmap.nii.gz, which lies on the
+image in any viewer, overlay.png and score.json. For teaching and research; not for
+clinical use.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from lrpbook_lib.data import Case, find_cases, own_case
+from lrpbook_lib.data.cases import Problem
+from lrpbook_lib.data.commands import run
+from lrpbook_lib.data.files import whole_or_absent
+from lrpbook_lib.data.releases import sequence_in
+from lrpbook_lib.explain.cohort import explain_all
+from lrpbook_lib.explain.ready import ready_model
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the model, find the cases, explain them, and say what was left out."""
+    o = _parser().parse_args(arguments)
+    model = ready_model(o.model, sequences=o.sequences, size=o.size, classes=o.classes)
+    one = _one_of_their_own(o, model.sequences)
+    cases, problems = ([one], []) if one else _found(o, model.sequences)
+    table, failed = explain_all(cases, model, o.out, o.target)
+    problems = [*problems, *failed]
+    reports = {"scores.csv": table, "problems.csv": pd.DataFrame(map(asdict, problems))}
+    for name, frame in reports.items():
+        if one is None:
+            with whole_or_absent(o.out / name) as beside:
+                frame.to_csv(beside, index=False)
+    for problem in problems:
+        left = "left out" if problem.dropped else "note"
+        print(f"{left}: {problem.case}: {problem.kind}: {problem.detail}")
+    if table.empty:
+        raise ValueError("no case could be explained")
+    print(table.to_string(index=False, float_format="{:.3f}".format, na_rep="-"))
+    print(f"written below {o.out}; for teaching and research, not for clinical use")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lrpbook_lib.explain",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--model",
+        required=True,
+        help="checkpoint (.safetensors), a run's folder, or the name of a model that "
+        "comes with the book, such as guided",
+    )
+    add(
+        "--image",
+        required=True,
+        action="append",
+        metavar="[SEQUENCE=]FILE",
+        help="a NIfTI image, once a sequence; or one folder of cases. Without "
+        "SEQUENCE= the file name tells it (.._t1.nii.gz), else the order of the model",
+    )
+    add("--mask", type=Path, help="NIfTI mask; any label above zero is tumor")
+    add("--out", type=Path, required=True, help="folder for the results")
+    add("--name", help="name of the case; default the first image's file name")
+    add("--target", help="class to explain; default the one predicted for the case")
+    add("--tables", nargs="*", default=[], help="name_mapping.csv and the like")
+    add("--sequences", nargs="+", help="what the model's channels are, in order")
+    add("--size", type=int, help="edge of the model's slices, pixels")
+    add("--classes", nargs="+", help="names of the model's outputs, in order")
+    return parser
+
+
+def _found(
+    o: argparse.Namespace, sequences: Sequence[str]
+) -> tuple[list[Case], list[Problem]]:
+    """The cases of a folder, and what is wrong with the others."""
+    if o.mask or o.name:
+        raise ValueError(
+            "--mask and --name are for one case; the masks of a folder lie in it"
+        )
+    cases = find_cases(o.image[0], require=sequences, tables=o.tables)
+    return list(cases), cases.problems
+
+
+def _one_of_their_own(o: argparse.Namespace, sequences: Sequence[str]) -> Case | None:
+    """The case whose files were named one by one, unless a folder was named."""
+    if len(o.image) == 1 and Path(o.image[0]).expanduser().is_dir():
+        return None
+    named: dict[str, Path] = {}
+    for place, text in enumerate(o.image):
+        sequence, path = _sequence_of(text, place, sequences)
+        if sequence in named:
+            raise ValueError(
+                f"--image: {named[sequence].name} and {path.name} would both be "
+                f"{sequence}; say which is which, as in {sequences[0]}={path.name}"
+            )
+        named[sequence] = path
+    if set(named) != set(sequences):
+        raise ValueError(
+            f"--image: the model looks at {', '.join(sequences)}; named are "
+            f"{', '.join(named)}"
+        )
+    return own_case({s: named[s] for s in sequences}, o.mask, o.name)
+
+
+def _sequence_of(text: str, place: int, sequences: Sequence[str]) -> tuple[str, Path]:
+    head, mark, tail = text.partition("=")
+    if mark and not Path(text).exists():
+        if head not in sequences:
+            raise ValueError(
+                f"--image {text}: {head!r} is none of the model's sequences, which are "
+                f"{', '.join(sequences)}"
+            )
+        return head, Path(tail)
+    path = Path(text)
+    if told := sequence_in(path.name):
+        return told, path
+    if place >= len(sequences):
+        raise ValueError(
+            f"--image: more images than the model's {len(sequences)} sequences "
+            f"({', '.join(sequences)})"
+        )
+    return sequences[place], path
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,208 @@
+"""What is written of an explained case: heatmap, overlay and scores."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import ndimage
+
+from lrpbook_lib.data import Case
+from lrpbook_lib.data.files import digest, file_digest, write_json
+from lrpbook_lib.data.volumes import read_sequence
+from lrpbook_lib.explain.one import Explained
+from lrpbook_lib.explain.ready import ReadyModel
+
+WARNING = "For teaching and research. Not for clinical use."
+#: Raised by hand when the same input would give other files.
+VERSION = 1
+_PANELS = 5
+
+
+def job_key(case: Case, model: ReadyModel, target: str | None) -> str:
+    """Names all that the written files follow from."""
+    files = {name: file_digest(path) for name, path in case.paths.items()}
+    facts = [model.facts(), list(model.classes)]
+    return digest([VERSION, case.id, case.release, files, facts, target])
+
+
+def write_heatmap(found: Explained, folder: Path, key: str) -> None:
+    """``heatmap.nii.gz``: float32 on exactly the grid of the first image.
+
+    The header is the image's own, its codes included; what would tell of the image's
+    intensities, and what may tell of the patient, is left out.
+    """
+    path = found.case.paths[found.model.sequences[0]]
+    image: Any = nib.load(path)
+    shape = image.shape[:3]
+    turns = nib.io_orientation(image.affine)
+    right_front_up = tuple(int(shape[int(a)]) for a in turns[:, 0].argsort())
+    heat = found.heatmap(right_front_up)  # type: ignore[arg-type]
+    back = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), turns)
+    stored = nib.apply_orientation(heat, back).astype(np.float32)
+    several = math.prod(image.shape[3:]) > 1  # a volume a sequence in one file
+    header = image.header.copy()
+    header.extensions.clear()
+    header.set_data_dtype(np.float32)
+    header.set_slope_inter(1, 0)
+    header["cal_min"], header["cal_max"] = 0, 0
+    header["descrip"] = f"LRP relevance for {_target(found)}; not for clinical use"[:79]
+    header["aux_file"], header["intent_name"] = b"", b""
+    made = type(image)(stored.reshape(shape if several else image.shape), None, header)
+    content = gzip.compress(made.to_bytes(), compresslevel=1, mtime=0)
+    (folder / "heatmap.nii.gz").write_bytes(content)
+
+
+def write_overlay(found: Explained, folder: Path, key: str) -> None:
+    """``overlay.png``: some slices of the last image, with relevance below."""
+    count = len(found.z)
+    spread = np.linspace(0, count - 1, _PANELS + 2).round().astype(int)[1:-1]
+    picked = spread if count > _PANELS else np.arange(count)
+    sequence = found.model.sequences[-1]
+    image, affine = read_sequence(found.case, sequence)
+    heat = found.heatmap(image.shape)  # type: ignore[arg-type]
+    has_mask = "seg" in found.case.paths
+    seg = read_sequence(found.case, "seg")[0] if has_mask else np.zeros(image.shape)
+    edges = nib.affines.voxel_sizes(affine)
+    inside = (slice(None, None, -1), *_box(image))
+    limit = np.quantile(np.abs(heat[heat != 0]), 0.995) if heat.any() else 1.0
+    top = np.quantile(image[image > 0], 0.995) if (image > 0).any() else 1.0
+    fig = Figure(figsize=(2.1 * max(len(picked), 3), 5.4), facecolor="white")
+    axes = fig.subplots(2, len(picked), squeeze=False)
+    for column, i in zip(axes.T, picked, strict=True):
+        z = int(found.z[i])
+        cut = [v[..., z][inside[1], inside[2]][::-1].T for v in (image, heat, seg)]
+        for axis in column:
+            axis.imshow(
+                cut[0], cmap="gray", vmin=0, vmax=top, origin="lower",
+                aspect=edges[1] / edges[0],
+            )  # fmt: skip
+            axis.set(xticks=[], yticks=[])
+            if (cut[2] > 0).any():
+                axis.contour(cut[2] > 0, [0.5], colors="#E69F00", linewidths=0.8)
+        shown = column[1].imshow(
+            cut[1], cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower",
+            alpha=np.clip(np.abs(cut[1]) / limit, 0, 0.85),
+            aspect=edges[1] / edges[0],
+        )  # fmt: skip
+        score = found.scores[i]
+        told = "" if np.isnan(score) else f"\nscore {score:.2f}, by chance "
+        told += "" if np.isnan(score) else f"{found.chance[i]:.2f}"
+        column[0].set_title(f"slice {_positions(found)[i]}{told}", fontsize=8)
+    axes[0, 0].set_ylabel(sequence)
+    axes[1, 0].set_ylabel(f"relevance for {_target(found)}")
+    p = found.probabilities.mean(0)[found.target]
+    fig.suptitle(
+        f"{found.case.id}: p({_target(found)}) = {p:.2f}. {WARNING}", fontsize=9
+    )
+    fig.tight_layout(rect=(0, 0, 1, 0.99))
+    bar = fig.colorbar(shown, ax=axes.ravel().tolist(), shrink=0.4, pad=0.01)
+    bar.set_ticks([-limit, 0, limit], labels=["against", "0", "for"])
+    fig.savefig(folder / "overlay.png", dpi=110, metadata={"Description": WARNING})
+
+
+def _box(image: np.ndarray) -> tuple[slice, slice]:
+    """The part of the axial plane that is not empty, with a margin."""
+    rows, columns = ndimage.find_objects((image != 0).any(2).astype(int))[0]
+    return (
+        slice(max(rows.start - 4, 0), rows.stop + 4),
+        slice(max(columns.start - 4, 0), columns.stop + 4),
+    )
+
+
+def write_scores(found: Explained, folder: Path, key: str) -> None:
+    """``score.json``: what the model says and where it looks, by slice and overall."""
+    write_json(folder / "score.json", {"key": key, **facts_of(found)})
+
+
+def facts_of(found: Explained) -> dict[str, Any]:
+    """The numbers of an explained case, as JSON can say them."""
+    classes, p = found.model.classes, found.probabilities
+    scores, chance = found.scores, found.chance
+    by_sequence = np.abs(found.relevance).sum((0, 2, 3))
+    slices = [
+        {
+            "slice": position,
+            "logits": _named(found.logits[i], classes),
+            "probabilities": _named(p[i], classes),
+            "tumor_score": _number(scores[i]),
+            "chance": _number(chance[i]),
+        }
+        for i, position in enumerate(_positions(found))
+    ]
+    marked = not np.isnan(scores).all()
+    return {
+        "note": WARNING,
+        "case": found.case.id,
+        "explained_class": _target(found),
+        "model": found.model.facts(),
+        "inputs": {name: path.name for name, path in found.case.paths.items()},
+        "skull_stripped": found.case.description.stripped,
+        "overall": {
+            "what": "means over the slices",
+            "slices": len(slices),
+            "logits": _named(found.logits.mean(0), classes),
+            "probabilities": _named(p.mean(0), classes),
+            "predicted": classes[int(p.mean(0).argmax())],
+            "tumor_score": _number(np.nanmean(scores)) if marked else None,
+            "chance": _number(np.nanmean(chance)) if marked else None,
+            "relevance_by_sequence": _named(
+                by_sequence / max(by_sequence.sum(), 1e-12), found.model.sequences
+            ),
+        },
+        "slice_axis": _up(found)[0],
+        "by_slice": slices,
+        "versions": {
+            "python": platform.python_version(),
+            **{n: version(n) for n in ("lrpbook-lib", "torch", "numpy", "nibabel")},
+        },
+    }
+
+
+def _target(found: Explained) -> str:
+    return found.model.classes[found.target]
+
+
+def _up(found: Explained) -> tuple[int, bool, int]:
+    """The file's own axis that runs up or down, whether down, and its length."""
+    image: Any = nib.load(found.case.paths[found.model.sequences[0]])
+    turns = nib.io_orientation(image.affine)
+    axis = int(np.flatnonzero(turns[:, 0] == 2)[0])
+    return axis, bool(turns[axis, 1] < 0), int(image.shape[axis])
+
+
+def _positions(found: Explained) -> list[int]:
+    """Numbers of the slices as a viewer of the file counts them, from 0."""
+    _, down, count = _up(found)
+    return [count - 1 - int(z) if down else int(z) for z in found.z]
+
+
+def _named(values: np.ndarray, names: tuple[str, ...]) -> dict[str, float | None]:
+    return {n: _number(v) for n, v in zip(names, values, strict=True)}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+#: Everything that is written of a case, in this order; the scores come last, since
+#: they mark a case as done. Another export is a function more in this row.
+WRITERS: tuple[Callable[[Explained, Path, str], None], ...] = (
+    write_heatmap,
+    write_overlay,
+    write_scores,
+)
+
+
+def write_explained(found: Explained, folder: Path, key: str = "") -> None:
+    """Write everything of a case into a folder that exists."""
+    for write in WRITERS:
+        write(found, folder, key)
