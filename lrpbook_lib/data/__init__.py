@@ -49,7 +49,6 @@ _HOME = {
     "cached_phantom": "phantom",
     "cheng_slices": "cheng",
     "check_disjoint": "splits",
-    "cheng_slices": "cheng",
     "data_card": "card",
     "data_home": "places",
     "duplicates": "cases",
