@@ -53,38 +53,60 @@ def agreement(
     return pd.concat(parts, ignore_index=True).dropna(ignore_index=True)
 
 
-def homogeneity(found: Found, queries: Any, what: str) -> pd.DataFrame:
+def homogeneity(
+    found: Found, queries: Any, what: str, within: str | None = None
+) -> pd.DataFrame:
     """How often two neighbors of a query share something with each other.
 
-    It needs nothing of the query: sites that the atlas does not know can be queried.
+    It needs nothing of the query: slices of a site that the atlas does not know have
+    an answer, too. Neighbors of one patient share everything; for grade and site, only
+    pairs of different patients count.
 
     Parameters
     ----------
     found : Found
     queries : SliceSet
     what : {"grade", "site", "patient"}
-        High for "patient": the five neighbors are few witnesses.
+        High for "patient": the neighbors are few witnesses.
+    within : {"grade", "site"}, optional
+        Count only pairs that share *this*.
 
     Returns
     -------
     DataFrame
-        As of :func:`agreement`; ``chance`` is for two atlas slices of other patients,
-        drawn at random.
+        As of :func:`agreement`; ``chance`` is for pairs of atlas slices that would
+        count, drawn at random. Rows where no pair counts are left out.
     """
     if min(rows.shape[1] for rows in found.neighbors.values()) < 2:
         raise ValueError("Homogeneity needs two neighbors or more: use a larger k.")
-    _, theirs = _columns(found, queries, what, own=False)
-    foreign = found.atlas["patient"].to_numpy() != np.asarray(queries.patient)[:, None]
-    _, code = np.unique(theirs, return_inverse=True)
-    counts = foreign.astype(float) @ np.eye(code.max() + 1)[code]
-    chance = _pairs(counts)
+    atlas = found.atlas
+    _, kind = _columns(found, queries, what, own=False)
+    _, kind = np.unique(kind, return_inverse=True)
+    group = np.zeros(len(atlas), int)
+    if within:
+        _, group = np.unique(
+            _columns(found, queries, within, own=False)[1], return_inverse=True
+        )
+    # What two draws must not share: the patient; or else, themselves.
+    name = atlas.index if what == "patient" else atlas["patient"]
+    _, unit = np.unique(name.to_numpy(), return_inverse=True)
+    owners = np.asarray(queries.patient)
+    chances = {
+        owner: _pair_chance(kind, group, unit, atlas["patient"].to_numpy() != owner)
+        for owner in np.unique(owners).tolist()
+    }
     parts = []
     for layer, rows in found.neighbors.items():
-        near = found.of(_COLUMN[what], layer)
-        k = rows.shape[1]
-        same = (near[:, :, None] == near[:, None, :]).sum((1, 2)) - k
-        parts.append(_frame(queries, layer, same / (k * (k - 1)), chance))
-    return pd.concat(parts, ignore_index=True)
+        places = atlas.index.get_indexer(rows.ravel()).reshape(rows.shape)
+        one, two = (places[:, i] for i in np.triu_indices(rows.shape[1], 1))
+        counts = (unit[one] != unit[two]) & (group[one] == group[two])
+        share = _mean(kind[one] == kind[two], counts)
+        by_pair = np.stack([chances[o] for o in owners.tolist()])
+        by_pair = np.take_along_axis(by_pair, group[one], 1)
+        total = np.where(counts, by_pair, 0).sum(1)
+        chance = total / np.maximum(counts.sum(1), 1)
+        parts.append(_frame(queries, layer, share, chance))
+    return pd.concat(parts, ignore_index=True).dropna(ignore_index=True)
 
 
 def _columns(
@@ -110,10 +132,22 @@ def _mean(hit: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.divide(total, number, out=np.full(len(hit), np.nan), where=number > 0)
 
 
-def _pairs(counts: np.ndarray) -> np.ndarray:
-    """Probability that two different draws are of one kind, from counts by kind."""
-    total = counts.sum(1)
-    return (counts * (counts - 1)).sum(1) / np.maximum(total * (total - 1), 1)
+def _pair_chance(
+    kind: np.ndarray, group: np.ndarray, unit: np.ndarray, foreign: np.ndarray
+) -> np.ndarray:
+    """Probability, in each group, that two draws of different units are of one kind."""
+    chance = np.full(group.max() + 1, np.nan)
+    for g in range(len(chance)):
+        drawn = foreign & (group == g)
+        k, u = kind[drawn], unit[drawn]
+        squares = [
+            float((np.unique(each, return_counts=True, axis=0)[1] ** 2).sum())
+            for each in (k, u, np.stack([k, u], 1))
+        ]
+        pairs = drawn.sum() ** 2 - squares[1]
+        if pairs > 0:
+            chance[g] = (squares[0] - squares[2]) / pairs
+    return chance
 
 
 def _frame(
