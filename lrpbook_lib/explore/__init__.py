@@ -6,6 +6,13 @@ from lrpbook_lib.explore.cohort import (
     site_grade_bars,
 )
 from lrpbook_lib.explore.figures import frame_slider, show, show_png
+from lrpbook_lib.explore.neighbors import NeighborBrowser
+from lrpbook_lib.explore.pairs import (
+    Link,
+    pair_explorer,
+    pair_figure,
+    strongest_links,
+)
 from lrpbook_lib.explore.slices import (
     choice_along_z,
     intensity_curves,
@@ -17,11 +24,15 @@ from lrpbook_lib.explore.slices import (
 from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 
 __all__ = [
+    "Link",
+    "NeighborBrowser",
     "choice_along_z",
     "cohort_explorer",
     "frame_slider",
     "intensity_curves",
     "paint",
+    "pair_explorer",
+    "pair_figure",
     "protocol_scores",
     "sequence_panels",
     "show",
@@ -29,6 +40,7 @@ __all__ = [
     "site_grade_bars",
     "slice_browser",
     "slice_panels",
+    "strongest_links",
     "three_planes",
     "view_volume",
 ]
