@@ -168,7 +168,9 @@ def order_kept(full: np.ndarray, reduced: np.ndarray, k: int) -> tuple[float, fl
         columns = (columns - columns.mean(0))[:, spread > 0] / spread[spread > 0]
         distance = cdist(columns, columns)
         others = ~np.eye(len(columns), dtype=bool)
-        orders.append(rankdata(distance[others].reshape(len(columns), -1), axis=1))
+        distance = distance[others].reshape(len(columns), -1)
+        # Of slices that lie equally far, the first counts as nearer: k are always near.
+        orders.append(rankdata(distance, method="ordinal", axis=1).astype(float))
     near = (orders[0] <= k) & (orders[1] <= k)
     centered = [order - order.mean(1, keepdims=True) for order in orders]
     norms = [np.linalg.norm(each, axis=1) for each in centered]

@@ -153,6 +153,8 @@ def test_what_reducing_costs_is_measured():
     full = rng.normal(size=(60, 30))
     assert order_kept(full, full, 5) == pytest.approx((1, 1))
     assert order_kept(full, 7 * full + 3, 5) == pytest.approx((1, 1))  # standardized
+    tied = np.repeat(full[:6], 10, axis=0)  # nine others at distance zero
+    assert order_kept(tied, tied, 5) == pytest.approx((1, 1))
     unrelated = order_kept(full, rng.normal(size=(60, 30)), 5)
     assert abs(unrelated[0] - 5 / 59) < 0.06 and abs(unrelated[1]) < 0.2
     model, atlas = small_net(), cohort(20)
