@@ -119,7 +119,7 @@ def pair_figure(
         frameon=False,
         title=f"the {len(links)} strongest links, {share:.0%} of all",
     )
-    fig.tight_layout(rect=(0, 0.1, 1, 1), pad=0.3)
+    fig.tight_layout(rect=(0, 0.16, 1, 1), pad=0.3)
     return fig
 
 
@@ -164,8 +164,7 @@ def pair_explorer(
                 zmax=1,
                 colorscale=clear,
                 opacity=0.75,
-                showscale=i == 1,
-                colorbar={"title": "alike", "tickvals": [-1, 0, 1], "thickness": 12},
+                showscale=False,  # on a phone it would take a third of the width
                 hovertemplate=f"{titles[i]}<extra></extra>",
             )
         )
@@ -185,7 +184,7 @@ def pair_explorer(
         )
     hidden = {"visible": False, "fixedrange": True}
     fig.update_layout(
-        title=title,
+        title={"text": title, "subtitle": {"text": "red: alike, blue: unlike"}},
         height=400,
         margin={"l": 10, "r": 10, "b": 20, "t": 80},
         plot_bgcolor="rgba(0,0,0,0)",
