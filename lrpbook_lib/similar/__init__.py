@@ -5,7 +5,13 @@ from .cases import Found, Search, SimilarCases
 from .conformal import Support, nonconformity, p_values
 from .features import order_kept, pooled, sketched
 from .fingerprint import ModelChangedError, fingerprint
-from .shares import SHARES, block_similarity, neighbor_shares, pair_shares
+from .shares import (
+    SHARES,
+    block_similarity,
+    neighbor_shares,
+    pair_shares,
+    patient_totals,
+)
 from .triage import triage
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "order_kept",
     "p_values",
     "pair_shares",
+    "patient_totals",
     "pooled",
     "sketched",
     "triage",

@@ -96,6 +96,30 @@ def neighbor_shares(
     return pd.concat(tables)
 
 
+def patient_totals(table: pd.DataFrame, by: str = "of") -> pd.DataFrame:
+    """Relevance by region of all pairs of a patient together, a row a patient.
+
+    The share of a cohort is best a ratio of sums, ``total["tumor_tumor"].sum() /
+    total["similarity"].sum()``: the share of a single pair that hardly has anything in
+    common is a small number over a small number, and a mean of such says nothing.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`neighbor_shares` or :func:`pair_shares`.
+    by : str
+        Column that names the patient.
+
+    Returns
+    -------
+    DataFrame
+        ``by``, the columns ``SHARES`` as relevance, and ``similarity``.
+    """
+    relevance = table[list(SHARES)].mul(table["similarity"], axis=0).fillna(0)
+    relevance = relevance.assign(similarity=table["similarity"])
+    return relevance.groupby(table[by]).sum().reset_index()
+
+
 def block_similarity(
     explainer: Explainer, x: Tensor, others: Tensor, blocks: int = 8
 ) -> Tensor:

@@ -11,6 +11,7 @@ from lrpbook_lib.similar import (
     block_similarity,
     neighbor_shares,
     pair_shares,
+    patient_totals,
 )
 
 from .small import LAYERS, cohort, small_net
@@ -79,6 +80,22 @@ def test_neighbors_are_compared_at_the_layer_they_were_found_at():
         assert row["similarity"] == pytest.approx(pair.total.item(), rel=1e-4)
         assert row["of"] == query.patient[row["query"]]
         assert row["patient"] == atlas.patient[row["row"]]
+
+
+def test_totals_are_sums_of_relevance_and_silent_pairs_add_nothing():
+    slices = cohort(4)
+    explainer = Explainer(small_net(), at="classifier.2")
+    table = pair_shares(explainer, slices, slices, np.array([[0, 3], [1, 4], [5, 9]]))
+    table = table.assign(of=["P", "P", "Q"])
+    table.loc[1, list(SHARES)], table.loc[1, "similarity"] = np.nan, 0.0
+    total = patient_totals(table).set_index("of")
+    for row, name in ((0, "P"), (2, "Q")):
+        for column in SHARES:
+            want = table.loc[row, column] * table.loc[row, "similarity"]
+            assert total.loc[name, column] == pytest.approx(want)
+    assert total[list(SHARES)].sum(axis=1).to_numpy() == pytest.approx(
+        total["similarity"].to_numpy()
+    )
 
 
 @pytest.mark.parametrize("layer", LAYERS)
