@@ -182,11 +182,21 @@ def pair_explorer(
         fig.add_annotation(
             x=i * shift + width / 2, y=0, text=titles[i], showarrow=False, yshift=12
         )
+    fig.add_annotation(
+        text="red: alike, blue: unlike",
+        x=0.5,
+        y=0,
+        xref="paper",
+        yref="paper",
+        yanchor="top",
+        yshift=-8,
+        showarrow=False,
+    )
     hidden = {"visible": False, "fixedrange": True}
     fig.update_layout(
-        title={"text": title, "subtitle": {"text": "red: alike, blue: unlike"}},
+        title=title,
         height=400,
-        margin={"l": 10, "r": 10, "b": 20, "t": 80},
+        margin={"l": 10, "r": 10, "b": 40, "t": 80},
         plot_bgcolor="rgba(0,0,0,0)",
         xaxis={**hidden, "range": [0, shift + width], "constrain": "domain"},
         yaxis={**hidden, "range": [height, 0], "scaleanchor": "x"},
