@@ -49,8 +49,10 @@ def tasks(
     model = GliomaCNN(size=size).eval()
     slices = Noise(atlas, size)
     cases = SimilarCases(model, LAYERS).fit(slices, Noise(50, size, first=atlas))
-    images = torch.rand(32, 3, size, size)
-    others = torch.rand(5, 3, size, size)
+    across = torch.linspace(-1, 1, size)
+    brain = (across[:, None] / 0.9) ** 2 + (across / 0.75) ** 2 < 1  # black around it
+    images = torch.rand(32, 3, size, size) * brain
+    others = torch.rand(5, 3, size, size) * brain
     rng = np.random.default_rng(0)
     columns = rng.standard_normal((many, 256), dtype=np.float32)
     index = LayerIndex.fit(columns, "cosine", "noise")

@@ -151,7 +151,20 @@ def block_similarity(
     columns = torch.arange(width) * blocks // width
     block = rows[:, None] * blocks + columns  # (H, W)
     masks = torch.stack([block == b for b in range(blocks**2)]).to(x.device)
-    sums = region_sums(explainer, images, masks)  # (N + 1, blocks ** 2, M)
+    # What a random mixture of all units gives nothing to, as most rules do with black
+    # background, no unit gives anything to.
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        heat = explainer.walk(
+            images, lambda z: z * torch.rand(z.shape, generator=generator).to(z)
+        )
+    lit = torch.stack([(heat.abs().sum(1) * mask).any() for mask in masks])
+    lit[
+        0
+    ] |= ~lit.any()  # of a silent layer all sums are zero: one block tells the shape
+    some = region_sums(explainer, images, masks[lit])  # (N + 1, lit blocks, M)
+    sums = some.new_zeros(len(images), blocks**2, some.shape[2])
+    sums[:, lit] = some
     between = sums[:1] @ sums[1:].transpose(1, 2)
     return between.reshape(len(others), *[blocks] * 4)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrpbook_lib.lrp import BiLRP, Explainer
+from lrpbook_lib.lrp import BiLRP, Composite, Explainer, Flat
 from lrpbook_lib.similar import (
     SHARES,
     SimilarCases,
@@ -66,6 +66,18 @@ def test_images_that_share_nothing_have_no_shares():
     assert table["similarity"].tolist() == [0]
     assert table[list(SHARES)].isna().all(axis=None)
     assert table.filter(like="chance").notna().all(axis=None)
+    images = torch.tensor(cohort(1).images)
+    assert not block_similarity(explainer, images[0], images[1:], 4).any()
+
+
+def test_blocks_of_a_black_background_count_where_a_rule_lights_them():
+    flat = Composite(first=Flat())
+    explainer = Explainer(small_net(), flat, at="classifier.2")
+    x = torch.tensor(cohort(1).images)
+    found = block_similarity(explainer, x[0], x[1:2], 8)
+    dense = BiLRP(explainer)(x[:1], x[1:2]).dense()
+    assert dense[0].abs().sum() > 0  # the first row of pixels is black
+    torch.testing.assert_close(found[0], dense, atol=1e-5, rtol=1e-3)
 
 
 def test_neighbors_are_compared_at_the_layer_they_were_found_at():
