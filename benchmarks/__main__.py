@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 import torch._inductor.config as inductor
 
+from . import similar
 from .measure import milliseconds, ratio, side_by_side
 from .tasks import Setting, Task
 
@@ -92,6 +93,18 @@ def table(setting: Setting, seconds: float, compiled: bool) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def limits(seconds: float, size: int = 112, **sizes: int) -> pd.DataFrame:
+    """Times of similar cases, which are promised as such, a row each."""
+    timed = similar.tasks(size, **sizes)
+    times = side_by_side({name: task for name, (task, _) in timed.items()}, seconds)
+    rows = []
+    for name, reach in similar.LIMITS.items():
+        each = milliseconds(times, name) / timed[name][1]
+        met = "yes" if each <= reach else "no"
+        rows.append({"what": name, "ms": round(each, 1), "reach": reach, "met": met})
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -114,6 +127,8 @@ def main() -> None:
             print(f"\nGliomaCNN at {size} px, batch {batch}, {device}")
             shown = table(setting, chosen.seconds, not chosen.no_compile)
             print(shown.to_string(index=False))
+    print("\nSimilar cases, GliomaCNN at 112 px, 2,000 atlas slices, cpu")
+    print(limits(chosen.seconds).to_string(index=False))
     print(NOTE)
 
 

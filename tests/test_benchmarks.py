@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.__main__ import ROWS, table
+from benchmarks.__main__ import ROWS, limits, table
 from benchmarks.measure import ratio
 from benchmarks.tasks import Setting
 
@@ -15,6 +15,13 @@ def test_a_small_table():
     assert ("BiLRP, four regions", "one LRP a neuron") in pairs
     assert pairs <= {(what, against) for what, against, _ in ROWS}
     assert (shown["ratio"] > 0).all()
+
+
+def test_times_of_similar_cases_are_for_one_query():
+    shown = limits(seconds=0.1, size=32, atlas=60, many=2000)
+    assert len(shown) == 4 and (shown["ms"] > 0).all()
+    alone, among = shown["ms"][1:3]
+    assert among < alone  # of 32 at once, each costs less
 
 
 def test_ratios_are_taken_within_a_round():

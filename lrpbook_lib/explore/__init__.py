@@ -16,6 +16,13 @@ from lrpbook_lib.explore.cohort import (
 )
 from lrpbook_lib.explore.contours import densest_region, relevance_contours
 from lrpbook_lib.explore.figures import frame_slider, show, show_png
+from lrpbook_lib.explore.neighbors import NeighborBrowser
+from lrpbook_lib.explore.pairs import (
+    Link,
+    pair_explorer,
+    pair_figure,
+    strongest_links,
+)
 from lrpbook_lib.explore.slices import (
     choice_along_z,
     intensity_curves,
@@ -27,6 +34,8 @@ from lrpbook_lib.explore.slices import (
 from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 
 __all__ = [
+    "Link",
+    "NeighborBrowser",
     "arms_figure",
     "arms_table",
     "before_after",
@@ -40,6 +49,8 @@ __all__ = [
     "intensity_curves",
     "knobs_figure",
     "paint",
+    "pair_explorer",
+    "pair_figure",
     "protocol_scores",
     "relevance_contours",
     "sequence_panels",
@@ -48,6 +59,7 @@ __all__ = [
     "site_grade_bars",
     "slice_browser",
     "slice_panels",
+    "strongest_links",
     "three_planes",
     "view_volume",
 ]

@@ -88,7 +88,8 @@ def paint(image: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     return picture.astype(np.uint8)
 
 
-def _as_source(picture: np.ndarray) -> str:
+def as_source(picture: np.ndarray) -> str:
+    """A picture ``(H, W, 3)`` uint8 as the address of a PNG that holds it."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -119,9 +120,7 @@ def slice_browser(
 
     def sheet(index: int) -> go.Image:
         row = [paint(channel, labels[index]) for channel in images[index]]
-        return go.Image(
-            source=_as_source(np.concatenate(row, axis=1)), hoverinfo="skip"
-        )
+        return go.Image(source=as_source(np.concatenate(row, axis=1)), hoverinfo="skip")
 
     frames = [go.Frame(data=[sheet(i)], name=str(s)) for i, s in enumerate(stops)]
     # Begin where most can be seen, not below the brain.

@@ -1,1 +1,37 @@
-"""Cases alike: neighbors over hidden layers."""
+"""Cases alike: neighbors on hidden layers, and what makes them neighbors."""
+
+from .agreement import agreement, homogeneity
+from .cases import Found, Search, SimilarCases
+from .conformal import Support, nonconformity, p_values
+from .features import order_kept, pooled, sketched
+from .fingerprint import ModelChangedError, fingerprint
+from .shares import (
+    SHARES,
+    block_similarity,
+    neighbor_shares,
+    pair_shares,
+    patient_totals,
+)
+from .triage import triage
+
+__all__ = [
+    "SHARES",
+    "Found",
+    "ModelChangedError",
+    "Search",
+    "SimilarCases",
+    "Support",
+    "agreement",
+    "block_similarity",
+    "fingerprint",
+    "homogeneity",
+    "neighbor_shares",
+    "nonconformity",
+    "order_kept",
+    "p_values",
+    "pair_shares",
+    "patient_totals",
+    "pooled",
+    "sketched",
+    "triage",
+]
