@@ -13,7 +13,8 @@ def stamped_model(name: str = "plain") -> nn.Module:
     """A trained network of the book, in evaluation mode.
 
     Both were trained on synthetic patients of cohort seed 1, on the same slices and
-    from the same first weights. The chapters' patients, of seed 0, are new to them.
+    from the same first weights. The patients of seed 0, whom the chapters show, are new
+    to them, and so are their scanners.
 
     Parameters
     ----------
