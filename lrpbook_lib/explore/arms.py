@@ -147,6 +147,7 @@ def curves_figure(
     ----------
     history : DataFrame
         Rows with ``arm``, ``epoch`` and the columns; several rows an epoch are seeds.
+        Where no arm has several there are no bands.
     columns : mapping of str to str
         Column to the title of its panel.
     title : str
@@ -155,6 +156,7 @@ def curves_figure(
     """
     fig = make_subplots(cols=len(columns), subplot_titles=list(columns.values()))
     told = []
+    several = bool(history.duplicated(["arm", "epoch"]).any())
     for col, column in enumerate(columns, 1):
         for nth, (arm, rows) in enumerate(history.groupby("arm", sort=False)):
             by_epoch = rows.groupby("epoch")[column]
@@ -180,7 +182,8 @@ def curves_figure(
                 line={"color": color},
                 hovertemplate="epoch %{x}: %{y:.2f}",
             )
-            fig.add_trace(band, row=1, col=col)
+            if several:
+                fig.add_trace(band, row=1, col=col)
             fig.add_trace(line, row=1, col=col)
             told.append(f"{columns[column]}, {arm}: ends at {mean.iloc[-1]:.2f}")
         if chance and column in chance:
@@ -188,12 +191,13 @@ def curves_figure(
                 y=chance[column], line_dash="dash", line_color="gray", row=1, col=col
             )
         fig.update_xaxes(title="epoch", row=1, col=col)
+    spread = " Bands: range over seeds." if several else ""
     fig.update_layout(
         title=title,
         height=380,
         legend={"orientation": "h", "y": -0.25},
         margin={"l": 10, "r": 10},
-        meta={"alt": f"{title}. " + "; ".join(told) + ". Bands: range over seeds."},
+        meta={"alt": f"{title}. " + "; ".join(told) + "." + spread},
     )
     return fig
 

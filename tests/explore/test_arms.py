@@ -1,0 +1,172 @@
+"""Figures of experiments say what the tables say."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from lrpbook_lib.explore import (
+    arms_figure,
+    before_after,
+    curves_figure,
+    front_figure,
+    knobs_figure,
+)
+from lrpbook_lib.explore.arms import pareto_front
+
+
+def results(values, metric="auc", protocol="patients"):
+    """Rows of a comparison: estimates with an interval of 0.1 below, 0.2 above."""
+    return pd.DataFrame(
+        {
+            "arm": arm,
+            "metric": metric,
+            "protocol": protocol,
+            "estimate": value,
+            "low": value - 0.1,
+            "high": value + 0.2,
+        }
+        for arm, value in values.items()
+    )
+
+
+def lines(fig, dash):
+    """Where lines of the whole height or width of a panel stand."""
+    return [
+        (shape.x0, shape.y0, shape.xref)
+        for shape in fig.layout.shapes
+        if shape.line.dash == dash
+    ]
+
+
+def test_an_arm_is_a_dot_with_its_interval_in_the_panel_of_its_metric():
+    table = pd.concat(
+        [
+            results({"plain": 0.7, "guided": 0.6}),
+            results({"plain": 0.5, "guided": 0.4}, protocol="site"),
+            results({"plain": 0.2, "guided": 0.7}, "score"),
+            results({"plain": 0.1, "guided": 0.15}, "chance"),
+        ]
+    )
+    fig = arms_figure(table, {"auc": 0.5, "score": "chance"}, "Two arms")
+    auc, site, score = fig.data
+    assert list(auc.x) == [0.7, 0.6]
+    assert list(auc.y) == ["plain", "guided"]
+    assert np.allclose(auc.error_x.array, 0.2)
+    assert np.allclose(auc.error_x.arrayminus, 0.1)
+    assert list(site.x) == [0.5, 0.4]
+    assert (auc.xaxis, site.xaxis, score.xaxis) == ("x", "x", "x2")
+    # Chance: a number, or the mean over arms of the metric that holds it.
+    assert [(x, ref) for x, _, ref in lines(fig, "dash")] == [
+        (0.5, "x"),
+        (0.125, "x2"),
+    ]
+    assert "score held-out patients: plain 0.20, guided 0.70" in fig.layout.meta["alt"]
+
+
+def test_arms_stand_in_the_order_asked_for_and_those_without_a_metric_are_left_out():
+    table = pd.concat(
+        [results({"a": 0.1, "b": 0.2, "c": 0.3}), results({"a": 0.9}, "score")]
+    )
+    fig = arms_figure(table, {"auc": None, "score": None}, "Order", ["c", "a"])
+    auc, score = fig.data
+    assert list(auc.y) == ["c", "a"]
+    assert list(score.y) == ["a"]
+    # Categories count from below, readers from above.
+    assert fig.layout.yaxis.categoryarray == ("a", "c")
+    assert not lines(fig, "dash")
+
+
+def several_seeds():
+    return pd.DataFrame(
+        [("plain", s, e, 0.1 * e + 0.02 * s) for s in range(3) for e in range(4)]
+        + [("guided", s, e, 0.5) for s in range(3) for e in range(4)],
+        columns=["arm", "seed", "epoch", "auc"],
+    )
+
+
+def test_curves_are_means_over_seeds_inside_bands_of_their_range():
+    fig = curves_figure(several_seeds(), {"auc": "AUC"}, "Curves", {"auc": 0.5})
+    band, line, _, other = fig.data
+    assert np.allclose(line.x, range(4))
+    assert np.allclose(line.y, [0.02, 0.12, 0.22, 0.32])  # of the middle seed
+    assert np.allclose(band.y[:4], [0.04, 0.14, 0.24, 0.34])
+    assert np.allclose(band.y[4:], [0.3, 0.2, 0.1, 0.0])  # and back
+    assert (line.name, other.name) == ("plain", "guided")
+    assert [y for _, y, _ in lines(fig, "dash")] == [0.5]
+    alt = fig.layout.meta["alt"]
+    assert "AUC, plain: ends at 0.32" in alt
+    assert alt.endswith("Bands: range over seeds.")
+
+
+def test_one_run_has_no_band_and_no_text_of_one():
+    one = several_seeds().query("seed == 1")
+    fig = curves_figure(one, {"auc": "AUC"}, "One run")
+    assert [trace.name for trace in fig.data] == ["plain", "guided"]
+    assert "Bands" not in fig.layout.meta["alt"]
+
+
+def dominated(points):
+    """Brute force: whether another point is no worse anywhere, and better somewhere."""
+    return [
+        any(
+            all(b >= a for a, b in zip(p, q, strict=True)) and tuple(p) != tuple(q)
+            for q in points
+        )
+        for p in points
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_front_is_what_nothing_dominates(seed):
+    # Few values, so that ties and equal points occur.
+    points = np.random.default_rng(seed).integers(0, 5, (12, 2)) / 4
+    front = pareto_front(points)
+    assert front.tolist() == [i for i, by in enumerate(dominated(points)) if not by]
+
+
+def test_a_loss_is_one_line_over_its_strengths_and_the_front_runs_through_the_best():
+    table = pd.concat(
+        [
+            results({"L1 1": 0.5, "L1 10": 0.7, "LRPLoss 1": 0.6, "bad 1": 0.4}),
+            results(
+                {"L1 1": 0.9, "L1 10": 0.2, "LRPLoss 1": 0.6, "bad 1": 0.1}, "score"
+            ),
+            results({"L1 1": 0.0}, protocol="site"),
+        ]
+    )
+    fig = front_figure(table, "auc", "score", "patients", "Front")
+    by_name = {trace.name: trace for trace in fig.data}
+    assert list(by_name) == ["L1", "LRPLoss", "bad", "Pareto front"]
+    assert list(by_name["L1"].text) == ["L1 1", "L1 10"]
+    assert list(by_name["Pareto front"].x) == [0.5, 0.6, 0.7]
+    assert "L1 1, LRPLoss 1, L1 10" in fig.layout.meta["alt"]
+
+
+def test_a_map_over_two_knobs_puts_each_number_in_its_place():
+    rows = [(d, c, 10 * d + c) for d in (0.2, 0.4) for c in (0.0, 0.5, 1.0)]
+    table = pd.DataFrame(rows, columns=["difficulty", "confounding", "gain"])
+    table["gain_low"], table["gain_high"] = table["gain"] - 1, table["gain"] + 1
+    (heat,) = knobs_figure(table, "difficulty", "confounding", "gain", "Gain").data
+    assert list(heat.x) == ["0.2", "0.4"]
+    assert list(heat.y) == ["0", "0.5", "1"]
+    assert heat.z[2][1] == pytest.approx(5.0)
+    assert heat.text[2][1] == "+5.00<br>[+4.00, +6.00]"
+    assert (heat.zmin, heat.zmax) == (-5, 5)  # white is zero
+
+
+def test_before_after_has_a_row_a_model_on_symmetric_scales_with_the_tumor_outlined():
+    rng = np.random.default_rng(0)
+    images, tumor = rng.random((3, 8, 8)), np.zeros((3, 8, 8), int)
+    tumor[:2, 2:5, 2:5] = 4  # the last slice has none
+    maps = {"plain": rng.normal(size=(3, 8, 8)) * 1e-3, "guided": np.zeros((3, 8, 8))}
+    fig = before_after(images, tumor, maps, ["LGG", "HGG"])
+    grid = np.array(fig.axes).reshape(3, 3)
+    assert [axis.get_ylabel() for axis in grid[:, 0]] == ["image", "plain", "guided"]
+    assert [axis.get_title() for axis in grid[0]] == ["LGG", "HGG", ""]
+    for axis in grid[1:].flat:
+        low, high = axis.images[0].get_clim()
+        assert low == -high != 0
+    outlined = [[bool(axis.collections) for axis in row] for row in grid]
+    assert outlined == [[True, True, False]] * 3
+    plt.close(fig)
