@@ -6,6 +6,7 @@ from lrpbook_lib.explore.cohort import (
     site_grade_bars,
 )
 from lrpbook_lib.explore.figures import frame_slider, show, show_png
+from lrpbook_lib.explore.replay import TrainingReplay
 from lrpbook_lib.explore.slices import (
     choice_along_z,
     intensity_curves,
@@ -17,6 +18,7 @@ from lrpbook_lib.explore.slices import (
 from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 
 __all__ = [
+    "TrainingReplay",
     "choice_along_z",
     "cohort_explorer",
     "frame_slider",

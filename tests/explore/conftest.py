@@ -1,0 +1,44 @@
+"""A browser for widgets that stand alone."""
+
+import pytest
+
+from tests.conftest import CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def alone_browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_alone(alone_browser):
+    """Open an exported file without network; returns the page and its errors."""
+    contexts = []
+
+    def opener(path, width=1100, height=900):
+        context = alone_browser.new_context(
+            viewport={"width": width, "height": height}, offline=True
+        )
+        contexts.append(context)
+        said = []
+        page = context.new_page()
+        page.on(
+            "console",
+            lambda message: message.type == "error" and said.append(message.text),
+        )
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("requestfailed", lambda request: said.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_function("() => window.lrpxModel", timeout=20_000)
+        return page, said
+
+    yield opener
+    for context in contexts:
+        context.close()
