@@ -5,6 +5,7 @@ from lrpbook_lib.explore.cohort import (
     protocol_scores,
     site_grade_bars,
 )
+from lrpbook_lib.explore.explorer import HeatmapExplorer
 from lrpbook_lib.explore.figures import frame_slider, show, show_png
 from lrpbook_lib.explore.replay import TrainingReplay
 from lrpbook_lib.explore.slices import (
@@ -18,6 +19,7 @@ from lrpbook_lib.explore.slices import (
 from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 
 __all__ = [
+    "HeatmapExplorer",
     "TrainingReplay",
     "choice_along_z",
     "cohort_explorer",

@@ -1,5 +1,6 @@
 """Scripts and styles of the widgets, as plain files: no step builds them."""
 
+import json
 from pathlib import Path
 
 
@@ -16,3 +17,8 @@ def script(*names: str) -> str:
 def style(*names: str) -> str:
     """The shared style sheet and the named ones as one."""
     return "\n".join(read(f"{name}.css") for name in ("kit", *names))
+
+
+def constant(name: str, file: str) -> str:
+    """A file as a JavaScript string constant, for code that runs elsewhere."""
+    return f"const {name} = {json.dumps(read(file))};\n"
