@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.explore.paper import overlay
 from lrpbook_lib.explore.programs import ProgramError, portable_program, weights
-from lrpbook_lib.explore.runtime import RuntimeMissingError, runtime
+from lrpbook_lib.explore.runtime import RuntimeMissingError, packed_runtime
 from lrpbook_lib.explore.web import constant, script, style
 from lrpbook_lib.explore.widget import (
     PageWidget,
@@ -237,8 +237,7 @@ class HeatmapExplorer(PageWidget):
         carried = self.assets
         try:
             if carried:
-                files = {k: pack(np.frombuffer(v, "u1")) for k, v in runtime().items()}
-                self.set_trait("assets", {**carried, **files})
+                self.set_trait("assets", {**carried, **packed_runtime()})
         except RuntimeMissingError:
             pass  # the page will say that it shows stored heatmaps
         try:

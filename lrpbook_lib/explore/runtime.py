@@ -6,6 +6,7 @@ pages; their explorers then show stored heatmaps, and say so.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import shutil
 import subprocess
@@ -36,6 +37,21 @@ class RuntimeMissingError(RuntimeError):
     """The runtime cannot be had on this machine now, and why."""
 
 
+def _kept() -> dict[str, Path]:
+    home = cache_home() / f"{PACKAGE}-{VERSION}"
+    return {role: home / Path(name).name for role, (name, _) in FILES.items()}
+
+
+def is_cached() -> bool:
+    """Whether the runtime is at hand without a network."""
+    return all(path.exists() for path in _kept().values())
+
+
+def packed_runtime() -> dict[str, bytes]:
+    """The runtime's files by their role, gzipped; see :func:`runtime`."""
+    return {role: gzip.compress(v, mtime=0) for role, v in runtime().items()}
+
+
 def runtime() -> dict[str, bytes]:
     """The runtime's files by their role, from the cache or from the registry.
 
@@ -44,11 +60,12 @@ def runtime() -> dict[str, bytes]:
     RuntimeMissingError
         Where they are not cached and cannot be fetched.
     """
-    home = cache_home() / f"{PACKAGE}-{VERSION}"
-    paths = {role: home / Path(name).name for role, (name, _) in FILES.items()}
-    if not all(path.exists() for path in paths.values()):
+    paths = _kept()
+    if not is_cached():
+        home = next(iter(paths.values())).parent
         with only_one(home):
-            _fetch(home)
+            if not is_cached():
+                _fetch(home)
     found = {role: path.read_bytes() for role, path in paths.items()}
     for role, (name, wanted) in FILES.items():
         if hashlib.sha256(found[role]).hexdigest() != wanted:

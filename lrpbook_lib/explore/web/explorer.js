@@ -171,8 +171,6 @@ class Explorer {
       this.notice.textContent = `That did not work: ${error.message}`;
     }
     if (this.closed) return;
-    const limit = Math.max(...this.panels.map((panel) => panel.answer?.limit ?? 0));
-    this.bar.set(limit > 0 ? limit.toPrecision(2) : "max");
     this.draw();
     this.root.setAttribute("aria-busy", "false");
     this.root.dataset.milliseconds = Math.round(performance.now() - begun);
@@ -184,10 +182,11 @@ class Explorer {
     const wanted = this.get("target");
     const wish = { slice: this.n, image: this.image, edited: this.edits.any || this.n < 0, model: panel.model };
     for (const name of ["composite", "epsilon", "gamma"]) wish[name] = this.get(name);
+    const was = wish.edited && this.n >= 0 ? this.data.logits(panel.model, this.n) : null;
+    const about = { chance: this.chance, truth: this.slice.truth, was };
     if (!this.engine) {
       if (!this.stored) return "not stored";
-      const answer = this.data.stored(panel.model, this.n, wanted);
-      return panel.tell(answer, this.chance, this.slice.truth, answer.target);
+      return panel.tell(this.data.stored(panel.model, this.n, wanted), about);
     }
     const guess = panel.answer ? argmax(panel.answer.logits) : 0;
     let target = wanted === PREDICTED ? guess : wanted;
@@ -197,8 +196,7 @@ class Explorer {
       found = await this.engine.explain({ ...wish, target });
     }
     const sums = measure(found.relevance, this.about.shape[0], this.labels, this.brain);
-    const answer = { ...sums, ...found, target };
-    return panel.tell(answer, this.chance, this.slice.truth, target);
+    return panel.tell({ ...sums, ...found, target }, about);
   }
 
   draw() {

@@ -32,7 +32,7 @@ Explorer.prototype.build = function build() {
     oninput: (at) => this.choose(this.mine[at]) });
   this.words = h("p", { class: "lrpx-note" });
   const pairs = (names) => names.map((name) => [name, name]);
-  this.sequence = menu({ label: "Shown below the heatmap", options: pairs(about.sequences),
+  this.sequence = menu({ label: "Sequence shown", options: pairs(about.sequences),
     value: this.get("sequence"), onchange: (name) => (this.set("sequence", name), this.tint()) });
   const targets = [[String(PREDICTED), "the predicted class"], ...about.classes.map((name, k) => [String(k), name])];
   this.target = menu({ label: "Heatmap explains", options: targets, value: String(this.get("target")),
@@ -45,7 +45,6 @@ Explorer.prototype.build = function build() {
   const threshold = slider({ label: "Hide below", min: 0, max: 1, step: 0.02, value: 0, format: percent, oninput: look("threshold") });
   this.show = { heat: check({ label: "heatmap", value: true, onchange: look("heat") }),
     outline: check({ label: "outlines", value: true, onchange: look("outline") }) };
-  this.bar = colorBar();
 
   const tools = { look: "Look", erase: "Erase", paint: "Paint tumor" };
   this.tools = Object.fromEntries(Object.entries(tools).map(([name, words]) =>
@@ -79,10 +78,11 @@ Explorer.prototype.build = function build() {
     h("div", { class: "lrpx-pick" }, this.patient.root, this.position.root, this.sequence.root, this.target.root),
     this.words,
     h("div", { class: "lrpx-bench" },
-      h("div", { class: "lrpx-panels" }, ...this.panels.map((panel) => panel.root)),
+      h("div", {},
+        h("div", { class: "lrpx-panels" }, ...this.panels.map((panel) => panel.root)), this.reading),
       h("div", { class: "lrpx-side" },
         group("Rules", this.composite.root, this.epsilon.root, this.gamma.root),
-        group("View", opacity.root, threshold.root, this.bar.root,
+        group("View", opacity.root, threshold.root,
           h("div", { class: "lrpx-row" }, this.show.heat.root, this.show.outline.root), legend),
         group("Do something to the image",
           h("div", { class: "lrpx-row" }, ...Object.values(this.tools)), this.size.root,
@@ -90,7 +90,6 @@ Explorer.prototype.build = function build() {
           this.drops.length ? h("div", { class: "lrpx-row" },
             h("span", { class: "lrpx-label", text: "The model sees" }), ...this.drops.map((each) => each.root)) : null,
           h("div", { class: "lrpx-row" }, this.back, this.fresh, own, file)))),
-    this.reading,
     h("p", { class: "lrpx-note", text: about.note }),
     keyHelp({ "← → ↑ ↓": "on a picture: move the cursor", "Enter": "on a picture: use the tool", "V E P": "look, erase, paint",
       "[ ]": "brush smaller, larger", "N B": "next, previous slice", "T": "another class", "H O": "heatmap, outlines on, off",
@@ -208,7 +207,8 @@ const render = async ({ model, el }) => {
     });
     return { ...numbers, heat, logits, target };
   };
-  const explorer = new Explorer(model, about, { images, labels, brain, stored });
+  const logits = (name, n) => about.logits[about.models.findIndex((each) => each.name === name)][n];
+  const explorer = new Explorer(model, about, { images, labels, brain, stored, logits });
   el.append(explorer.root);
   return () => explorer.close();
 };

@@ -34,10 +34,11 @@ class Panel {
       onmodel(chosen);
     } });
     this.classes = about.classes.map((each) => meter(`p(${each})`));
-    this.score = meter("tumor score");
+    this.score = meter("score");
     const present = about.shape[0] > 1 ? about.sequences : [];
     this.regions = ["necrotic core", "edema", "enhancing rim", "other brain"].map(meter);
     this.sequences = present.map((each) => meter(each));
+    this.bar = colorBar();
     this.verdict = h("p", { class: "lrpx-verdict" });
     const more = h("details", { class: "lrpx-more", open: true },
       h("summary", { text: "Where relevance lies" }),
@@ -46,17 +47,21 @@ class Panel {
       present.length ? h("div", { class: "lrpx-label", text: "share of |relevance|, by sequence" }) : null,
       ...this.sequences.map((each) => each.root));
     this.root = h("div", { class: "lrpx-panel" },
-      this.menu.root, this.picture.canvas, this.verdict,
+      this.menu.root, this.picture.canvas, this.bar.root, this.verdict,
       ...this.classes.map((each) => each.root), this.score.root, more);
     if (about.models.length === 1) this.menu.root.hidden = true;
   }
 
-  /** `answer`: logits and what `measure` made of the relevance. */
-  tell(answer, chance, truth, target) {
+  /** `answer`: logits and what `measure` made of the relevance; `was`: before editing. */
+  tell(answer, { chance, truth, was }) {
     this.answer = answer;
+    const { target } = answer;
     const p = softmax(answer.logits);
     const said = argmax(p);
-    p.forEach((value, k) => this.classes[k].set(value));
+    const before = was && softmax(was);
+    p.forEach((value, k) =>
+      this.classes[k].set(value, null, before ? `${two(value)} (was ${two(before[k])})` : two(value)));
+    this.bar.set(answer.limit.toPrecision(2));
     const { classes } = this.about;
     const right = truth >= 0 ? (said === truth ? ", which is right" : `, but it is ${classes[truth]}`) : "";
     this.verdict.textContent = `Says ${classes[said]}${right}. Heatmap for ${classes[target]}.`;
