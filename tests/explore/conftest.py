@@ -22,13 +22,15 @@ def open_alone(alone_browser):
     """Open an exported file without network; returns the page and its errors."""
     contexts = []
 
-    def opener(path, width=1100, height=900):
+    def opener(path, width=1100, height=900, script=""):
         context = alone_browser.new_context(
             viewport={"width": width, "height": height}, offline=True
         )
         contexts.append(context)
         said = []
         page = context.new_page()
+        if script:
+            page.add_init_script(script)
         page.on(
             "console",
             lambda message: message.type == "error" and said.append(message.text),

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from lrpbook_lib.explore import TrainingReplay
-from tests.conftest import CHROMIUM
 
 EPOCHS = [2, 4, 6, 8, 10]
 
@@ -91,7 +90,6 @@ def test_export_wants_an_html_file(tmp_path):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_scrubbing_by_keyboard_changes_pictures_and_numbers(tmp_path, open_alone):
     path = TrainingReplay(*cohort()).export(tmp_path / "new" / "replay.html")
     page, said = open_alone(path, width=375)
