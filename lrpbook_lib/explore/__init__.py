@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrpbook_lib.explore.browser import CohortBrowser
     from lrpbook_lib.explore.cohort import (
         cohort_explorer,
         protocol_scores,
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     )
     from lrpbook_lib.explore.explorer import HeatmapExplorer
     from lrpbook_lib.explore.figures import frame_slider, show, show_png
+    from lrpbook_lib.explore.planes import VolumeExplorer
     from lrpbook_lib.explore.replay import TrainingReplay
     from lrpbook_lib.explore.slices import (
         choice_along_z,
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from lrpbook_lib.explore.volumes import sequence_panels, view_volume
 
 __all__ = [
+    "CohortBrowser",
     "HeatmapExplorer",
     "TrainingReplay",
+    "VolumeExplorer",
     "choice_along_z",
     "cohort_explorer",
     "frame_slider",
@@ -43,9 +47,11 @@ __all__ = [
 
 # A chapter that shows one picture should not wait for torch and plotly.
 _HOME = {
+    "browser": ("CohortBrowser",),
     "cohort": ("cohort_explorer", "protocol_scores", "site_grade_bars"),
     "explorer": ("HeatmapExplorer",),
     "figures": ("frame_slider", "show", "show_png"),
+    "planes": ("VolumeExplorer",),
     "replay": ("TrainingReplay",),
     "slices": (
         "choice_along_z",

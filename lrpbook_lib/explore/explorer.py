@@ -25,6 +25,7 @@ from lrpbook_lib.explore.widget import (
     gray_levels,
     levels,
     pack,
+    regions,
 )
 from lrpbook_lib.guidance import chance_level, tumor_lrp_score
 from lrpbook_lib.lrp import COMPOSITES, Composite, Epsilon, Explainer, Gamma
@@ -148,6 +149,7 @@ class HeatmapExplorer(PageWidget):
                 "shape": list(data.images.shape[1:]),
                 "sequences": list(data.sequences),
                 "classes": _class_names(data, logits.shape[2]),
+                "regions": regions(data.tumor),
                 "models": [
                     {"name": name, "tensors": tensors.get(name, [])} for name in named
                 ],
@@ -207,7 +209,7 @@ class HeatmapExplorer(PageWidget):
         return (
             f"{self.about['title']}. {len(self.about['slices'])} slices of {patients} "
             f"patients. Mean tumor score of the heatmaps: {means}; by chance "
-            f"{self._chance().mean():.2f}."
+            f"{self.chance.mean():.2f}."
         )
 
     def figure(self) -> Figure:
@@ -325,7 +327,7 @@ class HeatmapExplorer(PageWidget):
 
     def _scores(self) -> np.ndarray:
         """Score of each model's heatmap for its prediction, where there is tumor."""
-        there = np.flatnonzero(self._chance() > 0)
+        there = np.flatnonzero(self.chance > 0)
         stored = self.about["stored"]
         return np.array(
             [
@@ -334,7 +336,9 @@ class HeatmapExplorer(PageWidget):
             ]
         )
 
-    def _chance(self) -> np.ndarray:
+    @property
+    def chance(self) -> np.ndarray:
+        """Score of a heatmap that knows nothing, for each slice (N,)."""
         masks, brains = map(torch.from_numpy, (self._data.tumor, self._data.brain))
         return chance_level(masks, brains).numpy()
 
@@ -366,7 +370,8 @@ def _numbers(relevance: Tensor, masks: Tensor, brains: Tensor) -> list[dict[str,
     heat = relevance.sum(1)
     positive = heat.clamp(min=0) * ((masks > 0) | brains)
     total = positive.sum((1, 2)).clamp(min=1e-30)
-    regions = [(positive * (masks == k)).sum((1, 2)) / total for k in (1, 2, 4, 0)]
+    labels = [label for label, _ in regions(masks.numpy())]
+    shares = [(positive * (masks == k)).sum((1, 2)) / total for k in (*labels, 0)]
     size = relevance.abs().sum((2, 3))
     sequences = size / size.sum(1, keepdim=True).clamp(min=1e-30)
     limit = np.quantile(heat.abs().numpy(), 0.998, axis=(1, 2))
@@ -374,7 +379,7 @@ def _numbers(relevance: Tensor, masks: Tensor, brains: Tensor) -> list[dict[str,
         {
             "score": round(float(score[n]), 4),
             "limit": float(f"{limit[n] or 1:.4g}"),
-            "regions": [round(float(region[n]), 4) for region in regions],
+            "regions": [round(float(region[n]), 4) for region in shares],
             "sequences": [round(float(share), 4) for share in sequences[n]],
         }
         for n in range(len(relevance))
@@ -456,6 +461,7 @@ def _slice_words(data: SliceSet) -> list[dict[str, Any]]:
                 "patient": str(patient),
                 "group": f"{patient} ({grade})",
                 "label": f"z {z}",
+                "site": str(site),
                 "words": site_words,
                 "truth": int(label),
             }

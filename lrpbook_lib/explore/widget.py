@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from lrpbook_lib.data.files import whole_or_absent
 from lrpbook_lib.explore.alone import page
+from lrpbook_lib.explore.volumes import REGION_NAMES
 
 
 def pack(array: np.ndarray) -> bytes:
@@ -129,3 +130,11 @@ def check_same(shapes: Mapping[str, tuple[int, ...]]) -> None:
     if len(set(shapes.values())) > 1:
         told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"these must be of one shape: {told}")
+
+
+def regions(tumor: np.ndarray) -> list[list]:
+    """Value and name of each region there is; a mask of ones is simply the tumor."""
+    present = np.unique(tumor[tumor > 0]).tolist()
+    if present in ([], [1]):
+        return [[1, "tumor"]]
+    return [[value, REGION_NAMES.get(value, f"region {value}")] for value in present]

@@ -59,8 +59,8 @@ class Explorer {
     this.drops.forEach(({ input }) => (input.checked = true));
     this.tone = tumorTone(this.original, this.labels, this.brain, channels);
     this.chance = chanceOf(this.labels, this.brain);
-    this.outlines = Object.entries(REGIONS)
-      .map(([label, color]) => [outline(this.labels, width, height, (each) => each === Number(label)), color]);
+    this.outlines = this.about.regions.map(([label]) =>
+      [outline(this.labels, width, height, (each) => each === label), colorOf(label)]);
     if (this.n >= 0) this.set("slice", this.n);
     this.patient.fill(this.patients, this.slice.patient);
     this.fillSlices();
@@ -195,7 +195,7 @@ class Explorer {
       target = argmax(found.logits);
       found = await this.engine.explain({ ...wish, target });
     }
-    const sums = measure(found.relevance, this.about.shape[0], this.labels, this.brain);
+    const sums = measure(found.relevance, this.about, this.labels, this.brain);
     return panel.tell({ ...sums, ...found, target }, about);
   }
 
@@ -213,7 +213,7 @@ class Explorer {
     const i = y * this.pixels / this.about.shape[1] + x;
     const sequence = this.get("sequence");
     const c = Math.max(0, this.about.sequences.indexOf(sequence));
-    const place = this.labels[i] > 0 ? REGION_NAMES[this.labels[i]] ?? "tumor" : this.brain[i] ? "brain" : "outside the brain";
+    const place = this.labels[i] > 0 ? this.about.regions.find(([label]) => label === this.labels[i])?.[1] : this.brain[i] ? "brain" : "outside the brain";
     const heats = this.panels.map((panel) => `${panel.model} ${(panel.answer?.heat[i] ?? 0).toExponential(1)}`);
     this.reading.textContent =
       `x ${x}, y ${y}, ${place}: ${sequence} ${two(this.image[c * this.pixels + i])}; relevance ${heats.join(", ")}`;

@@ -43,7 +43,7 @@ const FOR = [[150, 52, 0], [213, 94, 0], [255, 214, 130]];
 const AGAINST = [[0, 62, 130], [0, 125, 195], [150, 222, 255]];
 const LINES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"];
 const REGIONS = { 1: "#56b4e9", 2: "#f0e442", 4: "#ff8ad8" };
-const REGION_NAMES = { 1: "necrotic core", 2: "edema", 4: "enhancing rim" };
+const colorOf = (label) => REGIONS[label] ?? "#ffffff";
 
 const TABLE = (() => {
   // Signed strength -1..1 in 511 steps to red, green, blue.
@@ -216,6 +216,14 @@ const keyHelp = (keys) =>
       ),
     ),
   );
+
+/** Colors and names of regions `[label, name]`. */
+const legendOf = (regions) =>
+  h("p", { class: "lrpx-legend" }, ...regions.map(([label, name]) => {
+    const dot = h("span", { class: "lrpx-swatch", "aria-hidden": "true" });
+    dot.style.background = colorOf(label);
+    return h("span", {}, dot, name);
+  }));
 
 /** Words for screen readers, said once things stand still. */
 const announcer = () => {

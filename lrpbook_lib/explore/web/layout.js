@@ -67,11 +67,6 @@ Explorer.prototype.build = function build() {
   this.knobs = [this.composite.select, this.epsilon.input, this.gamma.input, this.size.input, own,
     ...Object.values(this.tools), ...wholesale, ...this.drops.map((each) => each.input)];
 
-  const legend = h("p", { class: "lrpx-legend" }, ...[4, 1, 2].map((label) => {
-    const dot = h("span", { class: "lrpx-swatch", "aria-hidden": "true" });
-    dot.style.background = REGIONS[label];
-    return h("span", {}, dot, REGION_NAMES[label]);
-  }));
   const group = (title, ...children) => h("fieldset", { class: "lrpx-group" }, h("legend", { text: title }), ...children);
   this.root = frame(about.title,
     this.notice,
@@ -83,7 +78,7 @@ Explorer.prototype.build = function build() {
       h("div", { class: "lrpx-side" },
         group("Rules", this.composite.root, this.epsilon.root, this.gamma.root),
         group("View", opacity.root, threshold.root,
-          h("div", { class: "lrpx-row" }, this.show.heat.root, this.show.outline.root), legend),
+          h("div", { class: "lrpx-row" }, this.show.heat.root, this.show.outline.root), legendOf(about.regions)),
         group("Do something to the image",
           h("div", { class: "lrpx-row" }, ...Object.values(this.tools)), this.size.root,
           h("div", { class: "lrpx-row" }, ...wholesale),

@@ -1,7 +1,7 @@
 // What a heatmap amounts to: the same sums as in lrpbook_lib.guidance.
 
 /** Heatmap (channels summed), its limit, score, and shares by region and by sequence. */
-const measure = (relevance, channels, labels, brain) => {
+const measure = (relevance, { shape: [channels], regions }, labels, brain) => {
   const pixels = labels.length;
   const heat = new Float32Array(pixels);
   const sequences = new Array(channels).fill(0);
@@ -14,7 +14,7 @@ const measure = (relevance, channels, labels, brain) => {
       all += Math.abs(value);
     }
   }
-  const sums = { 1: 0, 2: 0, 4: 0, 0: 0 };
+  const sums = { 0: 0 };
   let [inside, total] = [0, 0];
   for (let i = 0; i < pixels; i += 1) {
     const value = Math.max(heat[i], 0);
@@ -29,7 +29,7 @@ const measure = (relevance, channels, labels, brain) => {
     heat,
     limit: limitOf(heat),
     score: share(inside, total),
-    regions: [1, 2, 4, 0].map((label) => share(sums[label], total)),
+    regions: [...regions.map(([label]) => label), 0].map((label) => share(sums[label] ?? 0, total)),
     sequences: sequences.map((value) => share(value, all)),
   };
 };

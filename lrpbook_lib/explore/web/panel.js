@@ -36,7 +36,7 @@ class Panel {
     this.classes = about.classes.map((each) => meter(`p(${each})`));
     this.score = meter("score");
     const present = about.shape[0] > 1 ? about.sequences : [];
-    this.regions = ["necrotic core", "edema", "enhancing rim", "other brain"].map(meter);
+    this.regions = [...about.regions.map(([, region]) => region), "other brain"].map(meter);
     this.sequences = present.map((each) => meter(each));
     this.bar = colorBar();
     this.verdict = h("p", { class: "lrpx-verdict" });
