@@ -55,6 +55,10 @@ class HeatmapExplorer(PageWidget):
     tumor, brain : array of shape (N, H, W), optional
         With an array of images: labels of the tumor's regions and where the brain is;
         by default no tumor, and brain where any channel is not zero.
+    labels : array of shape (N,), optional
+        With an array of images: the true class of each.
+    classes : sequence of str, optional
+        Names of the classes; by default those of the slices.
     composites : sequence of str, or mapping of str to Composite
         The first is shown at first. ``"epsilon-gamma"`` is a name, too.
     title : str
@@ -101,6 +105,8 @@ class HeatmapExplorer(PageWidget):
         tumor: Any = None,
         brain: Any = None,
         *,
+        labels: Any = None,
+        classes: Sequence[str] | None = None,
         composites: Sequence[str] | Mapping[str, Composite] = (
             "epsilon-plus",
             "epsilon-gamma",
@@ -111,7 +117,7 @@ class HeatmapExplorer(PageWidget):
         named = {"model": models} if isinstance(models, nn.Module) else dict(models)
         if not named:
             raise ValueError("models is empty: name at least one, {'plain': model}")
-        data = _slice_set(slices, tumor, brain)
+        data = _slice_set(slices, tumor, brain, labels)
         self._models = {k: copy.deepcopy(m).eval() for k, m in named.items()}
         self._composites = _named_composites(composites)
         self._programs = {
@@ -126,6 +132,7 @@ class HeatmapExplorer(PageWidget):
         first = next(iter(self._composites))
         logits, maps, numbers = self._stored(first)
         self._frames = levels(maps)
+        names = _class_names(classes or data.classes, logits.shape[2])
         knobs = {
             name: _knobs(self._programs[next(iter(named)), name])
             for name in self._composites
@@ -148,14 +155,14 @@ class HeatmapExplorer(PageWidget):
                 "note": NOTE,
                 "shape": list(data.images.shape[1:]),
                 "sequences": list(data.sequences),
-                "classes": _class_names(data, logits.shape[2]),
+                "classes": names,
                 "regions": regions(data.tumor),
                 "models": [
                     {"name": name, "tensors": tensors.get(name, [])} for name in named
                 ],
                 "composites": [{"name": k, **v} for k, v in knobs.items()],
                 "preset": {"composite": first, "epsilon": 1e-6, "gamma": 0.25},
-                "slices": _slice_words(data),
+                "slices": _slice_words(data, names),
                 "tones": tones.tolist(),
                 "logits": np.round(logits.astype(float), 5).tolist(),
                 "stored": numbers,
@@ -386,7 +393,7 @@ def _numbers(relevance: Tensor, masks: Tensor, brains: Tensor) -> list[dict[str,
     ]
 
 
-def _slice_set(slices: Any, tumor: Any, brain: Any) -> SliceSet:
+def _slice_set(slices: Any, tumor: Any, brain: Any, labels: Any) -> SliceSet:
     if not isinstance(slices, SliceSet):
         detached = slices.detach().cpu() if isinstance(slices, Tensor) else slices
         array = np.asarray(detached, dtype=np.float32)
@@ -404,9 +411,10 @@ def _slice_set(slices: Any, tumor: Any, brain: Any) -> SliceSet:
         )
         shape = (len(array), *array.shape[2:])
         check_same({"slices": shape, "tumor": masks.shape, "brain": inside.shape})
-        unknown = -np.ones(len(array), int)
+        truth = -np.ones(len(array), int) if labels is None else labels
+        truth = as_array(truth, "labels", "N")
         names = [f"image {i + 1}" for i in range(len(array))]
-        return SliceSet.from_arrays(array, unknown, masks, inside, names)
+        return SliceSet.from_arrays(array, truth, masks, inside, names)
     if not len(slices):
         raise ValueError("slices holds no slice")
     as_array(slices.images, "slices.images", "N, C, H, W")
@@ -444,17 +452,16 @@ def _quantized(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(codes, 0, 255).astype(np.uint8), np.stack([low, step], -1)
 
 
-def _class_names(data: SliceSet, count: int) -> list[str]:
-    known = list(data.classes)
-    return known if len(known) == count else [f"class {k}" for k in range(count)]
+def _class_names(known: Sequence[str], count: int) -> list[str]:
+    return list(known) if len(known) == count else [f"class {k}" for k in range(count)]
 
 
-def _slice_words(data: SliceSet) -> list[dict[str, Any]]:
+def _slice_words(data: SliceSet, classes: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
     for patient, site, z, label in zip(
         data.patient, data.site, data.z, data.labels, strict=True
     ):
-        grade = data.classes[label] if 0 <= label < len(data.classes) else "unknown"
+        grade = classes[label] if 0 <= label < len(classes) else "unknown"
         site_words = f"site {site}" if site else ""
         rows.append(
             {

@@ -386,6 +386,45 @@ def test_everything_by_keyboard_on_a_phone(exported, open_alone):
 
 
 @pytest.mark.browser
+def test_two_explorers_on_a_page_share_a_worker_and_nothing_else(exported, open_alone):
+    page, said = open_alone(exported)
+    page.evaluate(
+        """async () => {
+          const code = document.getElementById('module').textContent;
+          const text = code.replaceAll('<\\\\/', '</');
+          const blob = new Blob([text], { type: 'text/javascript' });
+          const { default: widget } = await import(URL.createObjectURL(blob));
+          const el = document.createElement('div');
+          document.body.append(el);
+          const own = { slice: 3 };
+          const model = { ...lrpxModel, on() {}, off() {},
+            get: (name) => own[name] ?? lrpxModel.get(name),
+            set: (name, value) => (own[name] = value) };
+          await widget.render({ model, el });
+        }"""
+    )
+    both = page.locator(".lrpx")
+    assert both.count() == 2
+    for i in range(2):
+        both.nth(i).locator("canvas.lrpx-live").first.click()
+        page.wait_for_function(
+            "i => document.querySelectorAll('.lrpx')[i].dataset.engine === 'page'",
+            arg=i,
+        )
+    assert len(page.workers) == 1
+    both.nth(1).get_by_label("Gamma").focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(300)
+    gammas = page.evaluate(
+        "[...document.querySelectorAll('.lrpx')].map(({ lrpx }) => lrpx.get('gamma'))"
+    )
+    assert gammas == [0.25, 3]
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(({ id }) => id)")
+    assert len(ids) == len(set(ids))
+    assert said == []
+
+
+@pytest.mark.browser
 def test_memory_is_steady_over_two_hundred_moves(exported, open_alone):
     page, said = open_alone(exported)
     touch(page)

@@ -23,13 +23,15 @@ Explorer.prototype.build = function build() {
   const look = (name) => (value) => ((view[name] = value), this.redraw());
 
   this.patients = [...new Map(about.slices.map((each) => [each.patient, each.group])).entries()];
-  this.patient = menu({ label: "Patient", options: this.patients, value: "", onchange: (name) => {
+  const single = this.patients.length === about.slices.length;
+  this.patient = menu({ label: single ? "Image" : "Patient", options: this.patients, value: "", onchange: (name) => {
     const n = about.slices.findIndex((each) => each.patient === name);
     if (n >= 0) this.choose(n);
   } });
   this.position = slider({ label: "Slice", min: 0, max: 1, value: 0,
     format: (at) => this.mine?.[at] === undefined ? "–" : about.slices[this.mine[at]].label,
     oninput: (at) => this.choose(this.mine[at]) });
+  this.position.root.hidden = single;
   this.words = h("p", { class: "lrpx-note" });
   const pairs = (names) => names.map((name) => [name, name]);
   this.sequence = menu({ label: "Sequence shown", options: pairs(about.sequences),
