@@ -2,28 +2,14 @@
 
 import pytest
 
-from tests.conftest import CHROMIUM
-
-
-@pytest.fixture(scope="session")
-def alone_browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
 
 @pytest.fixture
-def open_alone(alone_browser):
+def open_alone(chromium):
     """Open an exported file without network; returns the page and its errors."""
     contexts = []
 
     def opener(path, width=1100, height=900, script=""):
-        context = alone_browser.new_context(
+        context = chromium.new_context(
             viewport={"width": width, "height": height}, offline=True
         )
         contexts.append(context)
