@@ -1,6 +1,7 @@
 """The explorer: what it computes, what it refuses, and what it does under a hand."""
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -128,6 +129,14 @@ def test_an_operation_that_onnx_lacks_leaves_the_kernel_and_says_so():
     explorer = HeatmapExplorer(net(pool=nn.AvgPool2d), slices())
     assert explorer.assets == {}
     assert "ONNX cannot express it" in explorer.offline_note
+
+
+def test_without_the_package_onnx_a_kernel_is_enough(monkeypatch, tmp_path):
+    monkeypatch.setenv("LRPBOOK_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    explorer = HeatmapExplorer(net(), slices())
+    assert "onnx is not installed" in explorer.offline_note
+    assert explorer.explain("model", explorer.images[0])[0].shape == (2,)
 
 
 def answers(explorer, message, buffers=()):

@@ -36,6 +36,7 @@ Explorer.prototype.build = function build() {
   const pairs = (names) => names.map((name) => [name, name]);
   this.sequence = menu({ label: "Sequence shown", options: pairs(about.sequences),
     value: this.get("sequence"), onchange: (name) => (this.set("sequence", name), this.tint()) });
+  this.sequence.root.hidden = about.sequences.length === 1;
   const targets = [[String(PREDICTED), "the predicted class"], ...about.classes.map((name, k) => [String(k), name])];
   this.target = menu({ label: "Heatmap explains", options: targets, value: String(this.get("target")),
     onchange: (k) => change("target")(Number(k)) });
@@ -76,7 +77,7 @@ Explorer.prototype.build = function build() {
     this.words,
     h("div", { class: "lrpx-bench" },
       h("div", {},
-        h("div", { class: "lrpx-panels" }, ...this.panels.map((panel) => panel.root)), this.reading),
+        h("div", { class: "lrpx-panels", "data-count": this.panels.length }, ...this.panels.map((panel) => panel.root)), this.reading),
       h("div", { class: "lrpx-side" },
         group("Rules", this.composite.root, this.epsilon.root, this.gamma.root),
         group("View", opacity.root, threshold.root,

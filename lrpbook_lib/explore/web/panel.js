@@ -47,8 +47,9 @@ class Panel {
       present.length ? h("div", { class: "lrpx-label", text: "share of |relevance|, by sequence" }) : null,
       ...this.sequences.map((each) => each.root));
     this.root = h("div", { class: "lrpx-panel" },
-      this.menu.root, this.picture.canvas, this.bar.root, this.verdict,
-      ...this.classes.map((each) => each.root), this.score.root, more);
+      h("div", { class: "lrpx-stack" }, this.menu.root, this.picture.canvas, this.bar.root),
+      h("div", { class: "lrpx-stack" }, this.verdict,
+        ...this.classes.map((each) => each.root), this.score.root, more));
     if (about.models.length === 1) this.menu.root.hidden = true;
   }
 
