@@ -122,7 +122,11 @@ class VolumeExplorer(PageWidget):
     def figure(self) -> Figure:
         """The three planes through the starting point."""
         i, j, k = self._start
-        cuts = (np.s_[::-1, ::-1, k], np.s_[::-1, j, ::-1], np.s_[i, ::-1, ::-1])
+        cuts: tuple[Any, ...] = (
+            np.s_[::-1, ::-1, k],
+            np.s_[::-1, j, ::-1],
+            np.s_[i, ::-1, ::-1],
+        )
         fig = Figure(figsize=(7.5, 2.8))
         nothing = np.full(self._gray.shape, 15, np.uint8)
         heat = nothing if self._heat is None else self._heat

@@ -6,10 +6,11 @@ models of an architecture, and a model's weights travel once for all its program
 
 from __future__ import annotations
 
+import copy
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 
 from lrpbook_lib.data import cache_home
 from lrpbook_lib.data.files import digest, whole_or_absent
-from lrpbook_lib.lrp import Explainer
+from lrpbook_lib.explore.widget import pack
+from lrpbook_lib.lrp import Composite, Explainer
 from lrpbook_lib.lrp.exports import Exportable
 
 
@@ -94,6 +96,38 @@ def portable_program(explainer: Explainer, x: Tensor) -> bytes:
         with whole_or_absent(kept) as beside:
             beside.write_bytes(made)
     return kept.read_bytes()
+
+
+def portable(
+    models: Mapping[str, nn.Module],
+    composites: Mapping[str, Composite],
+    x: Tensor,
+) -> tuple[dict[str, bytes], dict[str, list], str]:
+    """All that a page needs to compute by itself.
+
+    Returns
+    -------
+    assets : dict of str to bytes
+        Gzipped: ``weights:model`` and ``program:composite:model``.
+    tensors : dict of str to list
+        Name and shape of each model's weights, in their order.
+    note : str
+        Where there is nothing to return: why.
+    """
+    assets, tensors = {}, {}
+    try:
+        for name, model in models.items():
+            on_cpu = copy.deepcopy(model).cpu().float()
+            flat, tensors[name] = weights(on_cpu)
+            assets[f"weights:{name}"] = pack(flat)
+            for composite, rules in composites.items():
+                explainer = Explainer(on_cpu, rules, start="one", check=False)
+                program = portable_program(explainer, x)
+                code = np.frombuffer(program, np.uint8)
+                assets[f"program:{composite}:{name}"] = pack(code)
+    except ProgramError as error:
+        return {}, {}, str(error)
+    return assets, tensors, ""
 
 
 def _write(explainer: Explainer, x: Tensor) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrpbook_lib.explore.explorer import EPSILON_GAMMA
+from lrpbook_lib.explore.given import EPSILON_GAMMA
 from lrpbook_lib.explore.runtime import is_cached
 from lrpbook_lib.lrp import COMPOSITES, Explainer
 from lrpbook_lib.lrp.exports import Exportable

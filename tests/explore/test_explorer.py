@@ -124,6 +124,17 @@ def test_one_program_serves_every_model_of_an_architecture():
     assert np.corrcoef(pair)[0, 1] > 0.9999
 
 
+def test_models_of_different_architectures_stand_side_by_side():
+    pytest.importorskip("onnxscript")
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(2 * SIZE**2, 2))
+    explorer = HeatmapExplorer(
+        {"cnn": net(), "flat": wide}, slices(), composites=["epsilon-gamma"]
+    )
+    assert explorer.offline_note == ""
+    programs = [explorer.assets[f"program:epsilon-gamma:{k}"] for k in ("cnn", "flat")]
+    assert programs[0] != programs[1]
+
+
 def test_an_operation_that_onnx_lacks_leaves_the_kernel_and_says_so():
     pytest.importorskip("onnxscript")
     explorer = HeatmapExplorer(net(pool=nn.AvgPool2d), slices())

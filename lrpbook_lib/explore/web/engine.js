@@ -124,7 +124,7 @@ class Page {
   async explain({ image, model, composite, target, epsilon, gamma }) {
     const { tensors } = this.about.models.find((each) => each.name === model);
     const [program, weights] = await Promise.all([
-      this.once(`program:${composite}`, (bytes) => ({ kind: "program", bytes })),
+      this.once(`program:${composite}:${model}`, (bytes) => ({ kind: "program", bytes })),
       this.once(`weights:${model}`, (bytes) => ({
         kind: "weights",
         values: new Float32Array(bytes.buffer),
