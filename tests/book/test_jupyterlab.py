@@ -97,9 +97,13 @@ def test_a_kernel_computes_and_follows(lab, chromium):
     after = page.evaluate(read)
     assert after != pytest.approx(before)
 
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.locator(".jp-Notebook .jp-Cell").nth(1).click(force=True)
-    page.keyboard.press("Escape")
+    page.get_by_label("c0", exact=True).uncheck()  # an edited image travels to Python
+    page.wait_for_timeout(500)
+    page.wait_for_function(idle)
+    assert page.evaluate(read) != pytest.approx(after)
+    assert page.locator(".lrpx-notice").is_hidden()
+    page.get_by_label("c0", exact=True).check()
+
     page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".cm-content").click()
     page.keyboard.press("Shift+Enter")
     page.wait_for_function(
