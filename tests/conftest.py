@@ -36,6 +36,20 @@ def root():
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def chromium():
+    """The one browser of this process."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Debian's own build; as root, Chromium has no sandbox.
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
 def run_book(root, *arguments, **variables):
     """Call the command that the make targets call, on any checkout."""
     return subprocess.run(

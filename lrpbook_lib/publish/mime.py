@@ -5,6 +5,8 @@ from typing import Any
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+#: Marks a picture that stands in for a widget in print and without JavaScript.
+PAPER = "paper"
 
 
 def plotly_alt(figure: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from lrpbook_lib.publish import shared
 from lrpbook_lib.publish.mime import PLOTLY, WIDGET_STATE, WIDGET_VIEW, plotly_alt
 
 SHOWN = {"text/html", "text/markdown", "text/latex", "text/plain", "image/svg+xml"}
@@ -19,7 +20,7 @@ def complaints(notebook: dict[str, Any]) -> list[str]:
     widgets = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {})
     states = widgets.get("state", {})
     said = []
-    total = len(json.dumps(widgets))
+    total = len(json.dumps(widgets)) - shared.size(notebook)
     for number, cell in enumerate(notebook["cells"], 1):
         if {"remove-cell", "remove-output"} & set(cell["metadata"].get("tags", ())):
             continue

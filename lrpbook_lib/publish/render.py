@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lrpbook_lib.publish import fingerprint
+from lrpbook_lib.explore.runtime import is_cached
+from lrpbook_lib.publish import fingerprint, shared
 from lrpbook_lib.publish.chapters import Chapter
 from lrpbook_lib.publish.execute import Stamp, kept_run
 from lrpbook_lib.publish.layout import BookError, Layout, write_atomically
+from lrpbook_lib.publish.mime import PAPER, WIDGET_VIEW
 from lrpbook_lib.publish.runpage import RUN_PAGE, run_table
 
 RENDERED = ".rendered.json"
@@ -27,13 +29,33 @@ def with_outputs(source: dict[str, Any], executed: dict[str, Any]) -> dict[str, 
     for cell in source["cells"]:
         if cell["cell_type"] == "code":
             done = next(ran)
-            kept = {key: done[key] for key in ("outputs", "execution_count")}
-            cell = {**cell, **kept}
+            outputs = [part for whole in done["outputs"] for part in for_paper(whole)]
+            count = done["execution_count"]
+            cell = {**cell, "outputs": outputs, "execution_count": count}
         cells.append(cell)
     metadata = dict(source["metadata"])
     if "widgets" in executed["metadata"]:
         metadata["widgets"] = executed["metadata"]["widgets"]
     return {**source, "cells": cells, "metadata": metadata}
+
+
+def for_paper(output: dict[str, Any]) -> list[dict[str, Any]]:
+    """A widget that brings its own picture becomes two outputs, one of them for paper.
+
+    A page shows one form of an output; print and readers without JavaScript need the
+    other.
+    """
+    data = output.get("data", {})
+    if not {WIDGET_VIEW, "image/png"} <= set(data):
+        return [output]
+    alive = {kind: data[kind] for kind in data if kind != "image/png"}
+    alt = output["metadata"]["image/png"]["alt"]
+    picture = {
+        "output_type": "display_data",
+        "data": {"image/png": data["image/png"], "text/plain": data["text/plain"]},
+        "metadata": {"image/png": {"alt": alt, PAPER: True}},
+    }
+    return [{**output, "data": alive, "metadata": {}}, picture]
 
 
 def stage(layout: Layout, chapters: list[Chapter]) -> dict[str, Stamp]:
@@ -52,10 +74,12 @@ def stage(layout: Layout, chapters: list[Chapter]) -> dict[str, Stamp]:
         executed, stamps[chapter.name] = kept
         staged = layout.staging / f"{chapter.name}.ipynb"
         staged.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(json.dumps(with_outputs(chapter.notebook, executed)))
-    page = layout.staging / RUN_PAGE
-    if page.is_file():
-        page.write_text(run_table(page.read_text(encoding="utf-8"), stamps))
+        page = with_outputs(chapter.notebook, executed)
+        shared.share(page, layout.staging / "assets")
+        staged.write_text(json.dumps(page))
+    table = layout.staging / RUN_PAGE
+    if table.is_file():
+        table.write_text(run_table(table.read_text(encoding="utf-8"), stamps))
     return stamps
 
 
@@ -67,6 +91,7 @@ def wanted_pages(layout: Layout, chapters: list[Chapter]) -> str:
         runs,
         fingerprint.hash_files([*sources, layout.config], layout.root),
         fingerprint.hash_files(layout.library.rglob("*.py"), layout.root),
+        is_cached(),
     )
 
 
@@ -88,6 +113,7 @@ def render(layout: Layout, chapters: list[Chapter]) -> bool:
     shutil.rmtree(workshop, ignore_errors=True)
     _jupyter_book(layout, workshop)
     fresh = workshop / "_build" / "html"
+    wanted = wanted_pages(layout, chapters)  # the runtime may have come meanwhile
     write_atomically(fresh / RENDERED, json.dumps({"pages": wanted}))
     previous = layout.build / "html.previous"
     shutil.rmtree(previous, ignore_errors=True)

@@ -14,7 +14,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from lrpbook_lib.publish import vendor
-from lrpbook_lib.publish.mime import PLOTLY, plotly_alt
+from lrpbook_lib.publish.mime import PAPER, PLOTLY, plotly_alt
 
 
 class PlotlyRenderer:
@@ -71,13 +71,16 @@ class AltTextRenderer:
     @staticmethod
     def handle_mime(renderer: Any, data: Any, inline: bool) -> list[nodes.Node] | None:
         """Render a picture that has an alternative text; None leaves others alone."""
-        alt = data.output_metadata.get(data.mime_type, {}).get("alt")
+        about = data.output_metadata.get(data.mime_type, {})
+        alt = about.get("alt")
         if not data.mime_type.startswith("image/") or not alt:
             return None
         rendered = renderer.render_image(data)
         for node in rendered:
             for image in node.findall(nodes.image):
                 image["alt"] = alt
+                if about.get(PAPER):
+                    image["classes"].append("lrpx-paper")
         return rendered
 
 
@@ -87,6 +90,8 @@ def _add_vendored_scripts(app: Sphinx, config: Any) -> None:
     vendor.unpack(assets, static)
     for own in (*assets.glob("*.js"), *assets.glob("*.css")):
         shutil.copy(own, static)
+    if (assets / "shared").is_dir():
+        shutil.copytree(assets / "shared", static / "shared", dirs_exist_ok=True)
     config.html_static_path.append(str(static))
     # The theme would add a second search box, and would log an error for mode "".
     config.html_theme_options["navbar_persistent"] = []

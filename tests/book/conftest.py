@@ -8,7 +8,7 @@ import pytest
 
 from lrpbook_lib.publish.layout import Layout
 from lrpbook_lib.publish.serve import make_server
-from tests.conftest import CHROMIUM, ROOT, run_book
+from tests.conftest import ROOT, run_book
 
 
 @pytest.fixture(scope="session")
@@ -26,19 +26,6 @@ def served(smoke_book):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Debian's own build; as root, Chromium has no sandbox.
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
 
 
 @dataclass
