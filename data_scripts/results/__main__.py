@@ -9,7 +9,16 @@ from importlib import import_module
 from lrpbook_lib.data.commands import run
 
 #: In the order of the book, which is also that of what matters most.
-NAMES = ("table1", "dynamics", "audit", "losses", "where", "ablations", "cheng")
+NAMES = (
+    "table1",
+    "dynamics",
+    "audit",
+    "losses",
+    "where",
+    "ablations",
+    "cheng",
+    "tcga_lgg",
+)
 
 
 def main() -> None:

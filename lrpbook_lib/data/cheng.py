@@ -17,7 +17,7 @@ SITE = "Cheng"
 
 
 def cheng_slices(
-    path: str | os.PathLike[str] | None = None, size: int = 128
+    path: str | os.PathLike[str] | None = None, size: int | None = None
 ) -> "SliceSet":
     """T1-weighted slices with contrast agent, each with the border of its tumor.
 
@@ -32,7 +32,8 @@ def cheng_slices(
         ``cheng_128.npz``: images, masks ``(N, 128, 128)``, labels, index ``(N,)``.
         Default: below :func:`~lrpbook_lib.data.data_home`.
     size
-        Height and width; 128 divided by a whole number.
+        Height and width, those of the file divided by a whole number; default as they
+        are.
 
     Returns
     -------
@@ -45,13 +46,11 @@ def cheng_slices(
         images, masks, labels, index = (
             packed[name] for name in ("images", "masks", "labels", "index")
         )
-    if size < 1 or images.shape[1] % size:
-        raise ValueError(f"size={size} does not divide {images.shape[1]}")
-    images = _shrink(images / np.float32(255), size)
+    images = shrink(images / np.float32(255), size)
     return SliceSet.from_arrays(
         images[:, None],
         labels,
-        _shrink((masks > 0).astype(np.float32), size) >= 0.5,
+        shrink((masks > 0).astype(np.float32), size) >= 0.5,
         np.stack([_head(image) for image in images]),
         [f"block {block:02d}" for block in np.cumsum(np.diff(index, prepend=0) > 1)],
         [SITE] * len(index),
@@ -75,11 +74,14 @@ def _path(path: str | os.PathLike[str] | None) -> Path:
     return found
 
 
-def _shrink(images: np.ndarray, size: int) -> np.ndarray:
-    """Means over squares: ``(N, H, H)`` to ``(N, size, size)``."""
-    n, whole, _ = images.shape
+def shrink(images: np.ndarray, size: int | None) -> np.ndarray:
+    """Means over squares: ``(..., H, H)`` to ``(..., size, size)``."""
+    *rest, whole, _ = images.shape
+    size = whole if size is None else size
+    if size < 1 or whole % size:
+        raise ValueError(f"size={size} does not divide {whole}")
     k = whole // size
-    return np.asarray(images.reshape(n, size, k, size, k).mean((2, 4)))
+    return np.asarray(images.reshape(*rest, size, k, size, k).mean((-3, -1)))
 
 
 def _head(image: np.ndarray) -> np.ndarray:

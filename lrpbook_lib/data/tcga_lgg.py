@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lrpbook_lib.data.cheng import shrink
 from lrpbook_lib.data.places import data_home
 from lrpbook_lib.data.sliceset import SliceSet
 from lrpbook_lib.data.volumes import brain_mask, fill_slices
@@ -14,7 +15,9 @@ _ARRAYS = ("images", "masks", "patient", "who_grade", "slice_index")
 WHO_CLASSES = ("WHO II", "WHO III")
 
 
-def tcga_lgg_slices(path: str | os.PathLike[str] | None = None) -> SliceSet:
+def tcga_lgg_slices(
+    path: str | os.PathLike[str] | None = None, size: int | None = None
+) -> SliceSet:
     """Slices with tumor of patients with lower-grade gliomas, WHO II or III.
 
     Buda et al. 2019 (``buda2019``). Some patients lack a contrast, and their files
@@ -25,6 +28,9 @@ def tcga_lgg_slices(path: str | os.PathLike[str] | None = None) -> SliceSet:
     ----------
     path
         ``tcga_lgg_128.npz``; default below :func:`~lrpbook_lib.data.data_home`.
+    size
+        Height and width, those of the file divided by a whole number; default as they
+        are.
 
     Returns
     -------
@@ -36,12 +42,13 @@ def tcga_lgg_slices(path: str | os.PathLike[str] | None = None) -> SliceSet:
     images, masks, patient, grade, z = _read(file)
     names = [name.replace("_", "-") for name in patient.tolist()]
     scaled, head = _scaled(images)
+    inside = shrink((masks > 0).astype(np.float32), size) >= 0.5
     slices = SliceSet.from_arrays(
-        scaled,
+        shrink(scaled, size),
         grade.astype(int) - 2,
         # Tumor whose region is not told, as for this set on disk.
-        (masks > 0) * np.uint8(5),
-        head,
+        inside * np.uint8(5),
+        shrink(head.astype(np.float32), size) >= 0.5,
         names,
         [name.split("-")[1] for name in names],
         z,
