@@ -1,8 +1,11 @@
 """Experiment 1 of the paper: plain training against LRPLoss with powers 1, 2 and 3."""
 
+from pathlib import Path
+
 import numpy as np
 
 from lrpbook_lib.data import cache_home
+from lrpbook_lib.explore import before_after
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss
 from lrpbook_lib.training.running import phantom_slices, split
 
@@ -39,8 +42,10 @@ def main(jobs: int) -> None:
     # The middle slices of six patients from all over the fold, whatever they show.
     chosen = [int(i) for i in np.linspace(1, len(test) - 2, 6) // 3 * 3 + 1]
     flair = list(slices.sequences).index("flair")
-    stamp("table1", values, ARMS, pictures(ARMS, slices, chosen, flair))
+    kept = pictures(ARMS, slices, chosen, flair)
+    stamp("table1", values, ARMS, kept)
     models()
+    picture(kept)
 
 
 #: The two networks that chapters and pages use, by the arms that made them.
@@ -65,3 +70,11 @@ def models() -> None:
         "seed": COHORT.seed,
     }
     stamp("models", values, arms, weights, made_by="table1")
+
+
+def picture(kept: dict[str, np.ndarray]) -> None:
+    """The picture of the README: three slices, before guidance and after."""
+    some = slice(1, None, 2)
+    maps = {name: kept[f"{arm}/relevance"][some] for name, arm in MODELS.items()}
+    fig = before_after(kept["images"][some], kept["tumor"][some], maps)
+    fig.savefig(Path("book/assets/before_after.png"), dpi=110)
