@@ -10,7 +10,7 @@ from lrpbook_lib.training.running import phantom_slices, split
 from .common import BASE, COHORT, intervals, over_seeds, run_arms, stamp, trained_model
 from .table1 import ARMS as TABLE1
 
-SEEDS = 3
+SEEDS = 2
 START = BASE.but(loss=LRPLoss(1))
 RULES = ("epsilon-plus", "epsilon", "epsilon-alpha2-beta1")
 

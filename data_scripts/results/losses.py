@@ -1,4 +1,4 @@
-"""Every loss of the library over its strength, at the same budget, three seeds each."""
+"""Every loss of the library over its strength, at the same budget, two seeds each."""
 
 from lrpbook_lib.guidance import (
     BCELoss,
@@ -14,7 +14,7 @@ from lrpbook_lib.guidance import (
 from .common import BASE, collapsed, intervals, over_seeds, run_arms, stamp
 from .table1 import ARMS as TABLE1
 
-SEEDS = 3
+SEEDS = 2
 STRENGTHS = {
     "SelfNormalizedLoss": [SelfNormalizedLoss(k) for k in (0.3, 1, 3)],
     "LogRatioLoss": [LogRatioLoss(k) for k in (0.03, 0.3)],

@@ -9,6 +9,7 @@ from lrpbook_lib.training import PhantomData
 
 from .common import BASE, THREE, intervals, over_seeds, run_arms, stamp
 
+SEEDS = 2
 DIFFICULTY = (0.1, 0.5, 0.9)
 CONFOUNDING = (0.0, 0.5, 1.0)
 COHORT = PhantomData(patients=160, seed=2, spacing=3.0, size=64, recipe=THREE)
@@ -19,7 +20,7 @@ ARMS = {
             BASE.but(data=COHORT, loss=loss).but(
                 difficulty=difficulty, confounding=confounding
             ),
-            3,
+            SEEDS,
         )
         for name, loss in {"plain": CrossEntropy(), "power 1": LRPLoss(1)}.items()
     }
