@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 import torch._inductor.config as inductor
 
-from . import similar
+from . import similar, training
 from .measure import milliseconds, ratio, side_by_side
 from .tasks import Setting, Task
 
@@ -127,6 +127,8 @@ def main() -> None:
             print(f"\nGliomaCNN at {size} px, batch {batch}, {device}")
             shown = table(setting, chosen.seconds, not chosen.no_compile)
             print(shown.to_string(index=False))
+    print("\nGliomaCNN at 128 px, batch 16, inside Trainer")
+    print(pd.DataFrame(training.table()).to_string(index=False))
     print("\nSimilar cases, GliomaCNN at 112 px, 2,000 atlas slices, cpu")
     print(limits(chosen.seconds).to_string(index=False))
     print(NOTE)

