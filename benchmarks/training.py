@@ -1,4 +1,4 @@
-"""The trainer: what a step costs in it, and what loading and augmentation take of it."""
+"""The trainer: what a step costs in it, and what loading takes of it."""
 
 from __future__ import annotations
 
