@@ -78,7 +78,7 @@ def test_a_kernel_computes_and_follows(lab, chromium):
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_selector(".lrpx[data-engine=kernel]", timeout=120_000)
+    page.wait_for_selector(".lrpx[data-engine=kernel]", timeout=240_000)
     read = (
         "() => { const { lrpx } = document.querySelector('.lrpx[data-engine]');"
         " return lrpx.panels[0].answer.relevance.reduce("

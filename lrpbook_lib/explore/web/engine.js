@@ -138,17 +138,26 @@ class Page {
   close() {}
 }
 
-/** Run `act` with the latest wish: while one is under way, only the last one waits. */
+/**
+ * Run `act` with the latest wish: while one is under way, only the last one waits. The
+ * promise is kept once nothing is left to do.
+ */
 const latestWins = (act) => {
-  let [running, again] = [false, false];
-  return async () => {
-    again = true;
-    if (running) return;
-    running = true;
-    while (again) {
-      again = false;
-      await act();
+  let under = null;
+  let again = false;
+  const run = async () => {
+    try {
+      while (again) {
+        again = false;
+        await act();
+      }
+    } finally {
+      under = null;
     }
-    running = false;
+  };
+  return () => {
+    again = true;
+    under ??= run();
+    return under;
   };
 };
