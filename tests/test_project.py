@@ -244,7 +244,7 @@ def test_the_readme_trains_a_model(tmp_path, monkeypatch):
     from lrpbook_lib.models import GliomaCNN
 
     text = (ROOT / "README.md").read_text()
-    training, reading = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    training, reading, _ = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     torch.manual_seed(0)
     model = GliomaCNN(size=32)
     tumor = torch.zeros(4, 32, 32)

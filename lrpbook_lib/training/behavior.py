@@ -43,7 +43,7 @@ def behavior() -> dict[str, float]:
             torch.manual_seed(0)
             model = network(size=size)
         settings = TrainSettings(
-            epochs=2, batch_size=8, composite=rule, schedule=Schedule()
+            epochs=1, batch_size=8, lr=1e-4, composite=rule, schedule=Schedule()
         )
         trainer = Trainer(model, loss, settings)
         noise = _noise(size)
