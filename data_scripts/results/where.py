@@ -11,7 +11,7 @@ from .common import BASE, THREE, intervals, over_seeds, run_arms, stamp
 
 SEEDS = 2
 DIFFICULTY = (0.1, 0.5, 0.9)
-CONFOUNDING = (0.0, 0.5, 1.0)
+CONFOUNDING = (0.0, 1.0)
 COHORT = PhantomData(patients=160, seed=2, spacing=3.0, size=64, recipe=THREE)
 
 ARMS = {
