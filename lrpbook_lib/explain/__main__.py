@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = ready_model(o.model, sequences=o.sequences, size=o.size, classes=o.classes)
     one = _one_of_their_own(o, model.sequences)
     cases, problems = ([one], []) if one else _found(o, model.sequences)
-    table, failed = explain_all(cases, model, o.out, o.target)
+    table, failed = explain_all(cases, model, o.out, o.target, o.explorer)
     problems = [*problems, *failed]
     reports = {"scores.csv": table, "problems.csv": pd.DataFrame(map(asdict, problems))}
     for name, frame in reports.items():
@@ -68,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--mask", type=Path, help="NIfTI mask; any label above zero is tumor")
     add("--out", type=Path, required=True, help="folder for the results")
+    add(
+        "--explorer",
+        action="store_true",
+        help="write explorer.html too, to try the model on the slices in a browser",
+    )
     add("--name", help="name of the case; default the first image's file name")
     add("--target", help="class to explain; default the one predicted for the case")
     add("--tables", nargs="*", default=[], help="name_mapping.csv and the like")

@@ -28,6 +28,7 @@ def explain_all(
     model: ReadyModel,
     out: str | Path,
     target: str | None = None,
+    explorer: bool = False,
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Explain cases into one folder each, below ``out``.
 
@@ -43,6 +44,8 @@ def explain_all(
         Gets a folder a case, named by its id.
     target
         See :func:`explain_case`.
+    explorer
+        Whether each case gets an ``explorer.html`` too, of several megabytes.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def explain_all(
         remove_leftovers(out)
         for case in tqdm(cases, desc="cases", disable=quiet() or len(cases) < 2):
             try:
-                rows.append(_one(case, model, out / case.id, target))
+                rows.append(_one(case, model, out / case.id, target, explorer))
             except (ValueError, KeyError, OSError, RuntimeError) as error:
                 if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                     raise  # nothing after it can go better
@@ -69,7 +72,7 @@ def explain_all(
 
 
 def _one(
-    case: Case, model: ReadyModel, folder: Path, target: str | None
+    case: Case, model: ReadyModel, folder: Path, target: str | None, explorer: bool
 ) -> dict[str, object]:
     kind = case.description.kind
     if not kind.startswith("nifti"):
@@ -77,7 +80,7 @@ def _one(
             f"{case.release} keeps {kind} files, and a heatmap on their grid needs "
             "NIfTI; convert them, or use lrpbook_lib.lrp.Explainer"
         )
-    key = job_key(case, model, target)
+    key = job_key(case, model, target) + (" with explorer" if explorer else "")
     done = _facts(folder)
     before = done.get("key") == key
     if not before:
@@ -89,7 +92,7 @@ def _one(
         found = explain_case(case, model, target)
         with whole_or_absent(folder, replace=True) as beside:
             beside.mkdir()
-            write_explained(found, beside, key)
+            write_explained(found, beside, key, explorer)
         done = _facts(folder)
     overall = done["overall"]
     return {

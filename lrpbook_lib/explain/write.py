@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import math
 import platform
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -193,16 +192,36 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
-#: Everything that is written of a case, in this order; the scores come last, since
-#: they mark a case as done. Another export is a function more in this row.
-WRITERS: tuple[Callable[[Explained, Path, str], None], ...] = (
-    write_heatmap,
-    write_overlay,
-    write_scores,
-)
+#: An explorer shows as many slices of a case at most: each adds to the file.
+EXPLORED = 24
 
 
-def write_explained(found: Explained, folder: Path, key: str = "") -> None:
-    """Write everything of a case into a folder that exists."""
-    for write in WRITERS:
-        write(found, folder, key)
+def write_explorer(found: Explained, folder: Path) -> None:
+    """``explorer.html``: slices, model and rules under the hand, in one file."""
+    from lrpbook_lib.explore import HeatmapExplorer
+
+    last, count = len(found.z) - 1, min(len(found.z), EXPLORED)
+    some = np.linspace(0, last, count).round().astype(int)
+    explorer = HeatmapExplorer(
+        {"model": found.model.network},
+        found.images[some],
+        found.tumor[some].astype(np.uint8),
+        found.brain[some],
+        classes=found.model.classes,
+        title=f"{found.case.id} (not for clinical use)",
+    )
+    explorer.export(folder / "explorer.html")
+
+
+def write_explained(
+    found: Explained, folder: Path, key: str = "", explorer: bool = False
+) -> None:
+    """Write everything of a case into a folder that exists.
+
+    The scores come last, since they mark a case as done.
+    """
+    write_heatmap(found, folder, key)
+    write_overlay(found, folder, key)
+    if explorer:
+        write_explorer(found, folder)
+    write_scores(found, folder, key)

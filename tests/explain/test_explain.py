@@ -414,3 +414,16 @@ def test_the_command_fails_in_a_line(tmp_path, checkpoint):
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "no case of a known release" in done.stderr
+
+
+def test_an_explorer_is_written_where_asked_for(tmp_path, checkpoint):
+    files = write_own(tmp_path / "own")
+    model, out = ready_model(checkpoint), tmp_path / "out"
+    case = own_case(of(files), files["seg"], "a")
+    explain_all([case], model, out)
+    assert not (out / "a" / "explorer.html").exists()
+    table, problems = explain_all([case], model, out, explorer=True)
+    assert not problems and not table["done_before"].any()
+    page = (out / "a" / "explorer.html").read_text()
+    assert "not for clinical use" in page and "http://" not in page.split("<body")[0]
+    assert explain_all([case], model, out, explorer=True)[0]["done_before"].all()
