@@ -246,7 +246,9 @@ def front_figure(
     )
     fig.update_layout(
         title=title,
-        height=460,
+        height=520,
+        legend={"orientation": "h", "y": -0.2},
+        margin={"l": 10, "r": 10},
         xaxis_title=x.replace("_", " "),
         yaxis_title=y.replace("_", " "),
         meta={"alt": f"{title}. On the front: {', '.join(best.index)}."},
