@@ -50,10 +50,13 @@ def main(jobs: int) -> None:
         "slices": len(slices),
         "blocks": len(np.unique(slices.patient)),
     }
+    # The images are real, and stay where they are: a reader's own copy has them.
+    kept = pictures(ARMS, slices, chosen)
+    maps = {name: heat for name, heat in kept.items() if name.endswith("/relevance")}
     stamp(
         "cheng",
         values,
         ARMS,
-        pictures(ARMS, slices, chosen),
+        {"index": np.asarray(test.z)[chosen], **maps},
         {"cheng_128.npz": file_digest(file)[:16]},
     )

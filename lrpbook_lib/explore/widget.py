@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,13 @@ class PageWidget(anywidget.AnyWidget):
     without JavaScript and viewers without widgets see that.
     """
 
+    @abstractmethod
     def alt(self) -> str:
         """What the widget shows, in words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def figure(self) -> Figure:
         """The widget as a plain figure."""
-        raise NotImplementedError
 
     def export(self, path: str | Path) -> Path:
         """Write the widget as one html file to mail to a colleague.
