@@ -11,7 +11,7 @@ PYTEST  ?=#        more for pytest, e.g. PYTEST="-k ledger"
 UVFLAGS ?=#        more for uv, e.g. UVFLAGS=--torch-backend=cpu for CPU-only torch on Linux
 
 B    := $(VENV)/bin
-BOOK := $(B)/python -m lrpbook_lib.publish
+BOOK := $(B)/python -m book_tools
 # uv does not read pip's settings; hand it pip's own find-links, where there are any.
 UV   := $(B)/uv pip install -q --python $(B)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS)
 
@@ -25,7 +25,7 @@ setup: $(VENV)/.ok  ## make .venv with everything the book and the tests need
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; install Python 3.11.5 or newer, or name it: make PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) lrpbook_lib/publish/machine.py
+	@$(PYTHON) book_tools/machine.py
 	@test -x $(B)/python || $(PYTHON) -m venv $(VENV)
 	@$(B)/python -m pip install -q --disable-pip-version-check "uv>=0.5"
 	@$(UV) --compile-bytecode -e ".[book,dev,scale]" -c constraints.txt

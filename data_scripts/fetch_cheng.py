@@ -7,8 +7,8 @@ pituitary tumor. Cite Cheng et al. 2015 and 2016.
 import argparse
 from pathlib import Path
 
-from lrpbook_lib.data.commands import downloads, run
-from lrpbook_lib.data.fetch import FIGSHARE, fetch_cheng
+from lrpbook_lib.commands import downloads, run
+from lrpbook_lib.data.sets.fetch import FIGSHARE, fetch_cheng
 
 
 def main() -> None:

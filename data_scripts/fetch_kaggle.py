@@ -7,7 +7,7 @@ license the page shows. You need a free account and its API token.
 import argparse
 from pathlib import Path
 
-from lrpbook_lib.data.commands import call_client, downloads, run
+from lrpbook_lib.commands import call_client, downloads, run
 
 SETS = {
     "brats2020": "awsaf49/brats20-dataset-training-validation",

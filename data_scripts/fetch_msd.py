@@ -8,8 +8,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from lrpbook_lib.data.commands import downloads, run
-from lrpbook_lib.data.fetch import MSD_BRAIN, fetch_msd
+from lrpbook_lib.commands import downloads, run
+from lrpbook_lib.data.sets.fetch import MSD_BRAIN, fetch_msd
 
 
 def main() -> None:

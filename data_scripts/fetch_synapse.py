@@ -7,7 +7,7 @@ and a personal access token with the scopes View and Download.
 import argparse
 from pathlib import Path
 
-from lrpbook_lib.data.commands import call_client, downloads, run
+from lrpbook_lib.commands import call_client, downloads, run
 
 #: The challenge project that holds BraTS 2023.
 BRATS_2023 = "syn51156910"

@@ -8,8 +8,8 @@ Imaging Data Commons (pip install idc-index), but the loaders here read NIfTI.
 import argparse
 from pathlib import Path
 
-from lrpbook_lib.data.commands import downloads, run
-from lrpbook_lib.data.fetch import Download, fetch, unpack
+from lrpbook_lib.commands import downloads, run
+from lrpbook_lib.data.sets.fetch import Download, fetch, unpack
 
 PAGES = {
     "brats-tcga-gbm": "www.cancerimagingarchive.net/analysis-result/brats-tcga-gbm",

@@ -4,8 +4,8 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from lrpbook_lib.commands import run
 from lrpbook_lib.data import PhantomSettings, data_card, make_phantom, read_manifest
-from lrpbook_lib.data.commands import run
 
 
 def main() -> None:

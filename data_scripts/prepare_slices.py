@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from lrpbook_lib.commands import run
 from lrpbook_lib.data import RECIPES, extract_slices, find_cases
-from lrpbook_lib.data.choosing import NORMALIZATIONS
-from lrpbook_lib.data.commands import run
-from lrpbook_lib.data.files import check_target
+from lrpbook_lib.data.slices.choosing import NORMALIZATIONS
+from lrpbook_lib.files import check_target
 
 
 def main() -> None:

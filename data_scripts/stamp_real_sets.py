@@ -7,9 +7,11 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from lrpbook_lib.data import data_home
-from lrpbook_lib.data.commands import run
+from lrpbook_lib.commands import run
 from lrpbook_lib.data.counting import PLACES, real_facts
+from lrpbook_lib.places import (
+    data_home,
+)
 from lrpbook_lib.results import write_result
 
 

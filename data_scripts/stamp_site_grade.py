@@ -7,8 +7,14 @@ LRPBOOK_DATA. Only counts of patients are kept.
 import argparse
 import hashlib
 
-from lrpbook_lib.data import data_home, read_table, site_facts
-from lrpbook_lib.data.commands import run
+from lrpbook_lib.commands import run
+from lrpbook_lib.data import (
+    read_table,
+    site_facts,
+)
+from lrpbook_lib.places import (
+    data_home,
+)
 from lrpbook_lib.results import write_result
 
 TABLES = {
@@ -26,7 +32,10 @@ def main() -> None:
     path = write_result(
         "site_predicts_brats_grade",
         {name: site_facts(read_table(home / file)) for name, file in TABLES.items()},
-        made_with=["data_scripts/stamp_site_grade.py", "lrpbook_lib/data/tables.py"],
+        made_with=[
+            "data_scripts/stamp_site_grade.py",
+            "lrpbook_lib/data/cases/tables.py",
+        ],
         data={
             file: hashlib.sha256((home / file).read_bytes()).hexdigest()[:16]
             for file in TABLES.values()

@@ -10,8 +10,13 @@ import hashlib
 
 import numpy as np
 
-from lrpbook_lib.data import data_home, read_table
-from lrpbook_lib.data.commands import run
+from lrpbook_lib.commands import run
+from lrpbook_lib.data import (
+    read_table,
+)
+from lrpbook_lib.places import (
+    data_home,
+)
 from lrpbook_lib.results import write_result
 
 MAPPING = "tables/BraTS2019_name_mapping.csv"

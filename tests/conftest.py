@@ -53,7 +53,7 @@ def chromium():
 def run_book(root, *arguments, **variables):
     """Call the command that the make targets call, on any checkout."""
     return subprocess.run(
-        [sys.executable, "-m", "lrpbook_lib.publish", "--root", str(root), *arguments],
+        [sys.executable, "-m", "book_tools", "--root", str(root), *arguments],
         cwd=ROOT,
         env={**os.environ, **variables},
         capture_output=True,
@@ -99,9 +99,9 @@ class SmallBook:
 
     def chapter(self, name, *cells, parameters="", standard=True):
         """Write a chapter, by default with the cells that every chapter starts with."""
-        from lrpbook_lib.publish.chapters import SETUP_CELL
-        from lrpbook_lib.publish.layout import Layout
-        from lrpbook_lib.publish.repository import repository
+        from book_tools.chapters import SETUP_CELL
+        from book_tools.layout import Layout
+        from book_tools.repository import repository
 
         if name not in self.names:
             self.names.append(name)

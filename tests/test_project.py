@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from lrpbook_lib.publish.chapters import read_chapters, toc_files
-from lrpbook_lib.publish.layout import Layout
-from lrpbook_lib.publish.repository import PLACES, repository
+from book_tools.chapters import read_chapters, toc_files
+from book_tools.layout import Layout
+from book_tools.repository import PLACES, repository
 from tests.conftest import ROOT
 
 LAYOUT = Layout(ROOT)
@@ -150,7 +150,7 @@ def test_a_wrong_python_is_refused_in_one_line(tmp_path):
     old.write_text(
         f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c 'import sys, runpy;"
         'sys.version_info = (3, 9, 2); sys.version = "3.9.2 (old)";'
-        'runpy.run_path("lrpbook_lib/publish/machine.py", run_name="__main__")\'\n'
+        'runpy.run_path("book_tools/machine.py", run_name="__main__")\'\n'
     )
     old.chmod(0o755)
     command = ["make", "setup", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"]
@@ -182,7 +182,7 @@ def test_a_missing_python_is_said(tmp_path):
     ],
 )
 def test_a_missing_tool_or_disk_is_said(monkeypatch, broken, said):
-    from lrpbook_lib.publish import machine
+    from book_tools import machine
 
     for name, stand_in in broken.items():
         monkeypatch.setattr(machine.shutil, name, stand_in)
@@ -190,8 +190,8 @@ def test_a_missing_tool_or_disk_is_said(monkeypatch, broken, said):
 
 
 def test_set_repo_rewrites_every_place(tmp_path):
-    from lrpbook_lib.publish.layout import BookError
-    from lrpbook_lib.publish.repository import set_repository
+    from book_tools.layout import BookError
+    from book_tools.repository import set_repository
     from tests.conftest import SmallBook
 
     book = SmallBook(tmp_path / "checkout")
@@ -217,8 +217,8 @@ def test_set_repo_rewrites_every_place(tmp_path):
 
 
 def test_vendored_scripts_are_refused_when_altered(tmp_path):
-    from lrpbook_lib.publish import vendor
-    from lrpbook_lib.publish.layout import BookError
+    from book_tools import vendor
+    from book_tools.layout import BookError
     from tests.conftest import SmallBook
 
     assets = SmallBook(tmp_path / "checkout").root / "book" / "assets"

@@ -6,7 +6,7 @@ What has been run is not run again; stopped midway, the same command goes on.
 import argparse
 from importlib import import_module
 
-from lrpbook_lib.data.commands import run
+from lrpbook_lib.commands import run
 
 #: In the order of the book, which is also that of what matters most.
 NAMES = (

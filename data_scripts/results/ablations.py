@@ -2,8 +2,13 @@
 
 import pandas as pd
 
-from lrpbook_lib.data import SliceSet, cache_home
+from lrpbook_lib.data import (
+    SliceSet,
+)
 from lrpbook_lib.guidance import LRPLoss, Schedule
+from lrpbook_lib.places import (
+    cache_home,
+)
 from lrpbook_lib.training import Experiment, Trainer
 from lrpbook_lib.training.running import phantom_slices, split
 

@@ -2,9 +2,14 @@
 
 import numpy as np
 
-from lrpbook_lib.data import cheng_slices, data_home
-from lrpbook_lib.data.files import file_digest
+from lrpbook_lib.data import (
+    cheng_slices,
+)
+from lrpbook_lib.files import file_digest
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, SelfNormalizedLoss
+from lrpbook_lib.places import (
+    data_home,
+)
 from lrpbook_lib.training.running import split
 
 from .common import (

@@ -12,8 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lrpbook_lib.data import SliceRecipe, SliceSet, cache_home
-from lrpbook_lib.data.files import write_json
+from lrpbook_lib.data import (
+    SliceRecipe,
+    SliceSet,
+)
+from lrpbook_lib.files import write_json
+from lrpbook_lib.places import (
+    cache_home,
+)
 from lrpbook_lib.results import write_result
 from lrpbook_lib.training import (
     Experiment,

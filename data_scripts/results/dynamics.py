@@ -6,8 +6,10 @@ library's default lets the network begin alone, so both are run.
 
 import numpy as np
 
-from lrpbook_lib.data import cache_home
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule
+from lrpbook_lib.places import (
+    cache_home,
+)
 from lrpbook_lib.training import read_snapshots
 from lrpbook_lib.training.running import phantom_slices, split
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lrpbook_lib.data import cache_home
 from lrpbook_lib.explore import before_after
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss
+from lrpbook_lib.places import (
+    cache_home,
+)
 from lrpbook_lib.training.running import phantom_slices, split
 
 from .common import (

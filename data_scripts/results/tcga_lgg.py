@@ -3,9 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from lrpbook_lib.data import data_home, tcga_lgg_slices
-from lrpbook_lib.data.files import file_digest
+from lrpbook_lib.data import (
+    tcga_lgg_slices,
+)
+from lrpbook_lib.files import file_digest
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, SelfNormalizedLoss
+from lrpbook_lib.places import (
+    data_home,
+)
 from lrpbook_lib.training import bootstrap_interval
 
 from .common import BASE, intervals, over_seeds, run_arms, stamp

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lrpbook_lib.data.cases import Case, CaseList
-from lrpbook_lib.data.cheng import cheng_slices
-from lrpbook_lib.data.finding import find_cases
-from lrpbook_lib.data.sliceset import SliceSet
-from lrpbook_lib.data.tables import read_table, site_facts
-from lrpbook_lib.data.tcga_lgg import tcga_lgg_slices
+from lrpbook_lib.data.cases.case import Case, CaseList
+from lrpbook_lib.data.cases.finding import find_cases
+from lrpbook_lib.data.cases.tables import read_table, site_facts
+from lrpbook_lib.data.sets.cheng import cheng_slices
+from lrpbook_lib.data.sets.tcga_lgg import tcga_lgg_slices
+from lrpbook_lib.data.slices.sliceset import SliceSet
 
 #: Where each set is looked for, below :func:`~lrpbook_lib.data.data_home`.
 PLACES = {

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from lrpbook_lib.commands import run
 from lrpbook_lib.data import Case, find_cases, own_case
-from lrpbook_lib.data.cases import Problem
-from lrpbook_lib.data.commands import run
-from lrpbook_lib.data.files import whole_or_absent
-from lrpbook_lib.data.releases import sequence_in
+from lrpbook_lib.data.cases.case import Problem
+from lrpbook_lib.data.cases.releases import sequence_in
 from lrpbook_lib.explain.cohort import explain_all
 from lrpbook_lib.explain.ready import ready_model
+from lrpbook_lib.files import whole_or_absent
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,16 +11,16 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lrpbook_lib.data import Case
-from lrpbook_lib.data.cases import Problem
-from lrpbook_lib.data.files import (
+from lrpbook_lib.data.cases.case import Problem
+from lrpbook_lib.explain.one import explain_case
+from lrpbook_lib.explain.ready import ReadyModel
+from lrpbook_lib.explain.write import job_key, write_explained
+from lrpbook_lib.files import (
     only_one,
     quiet,
     remove_leftovers,
     whole_or_absent,
 )
-from lrpbook_lib.explain.one import explain_case
-from lrpbook_lib.explain.ready import ReadyModel
-from lrpbook_lib.explain.write import job_key, write_explained
 
 
 def explain_all(

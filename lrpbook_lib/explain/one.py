@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrpbook_lib.attribution import (
+    chance_level,
+    tumor_lrp_score,
+)
 from lrpbook_lib.data import RECIPES, Case
-from lrpbook_lib.data.cutting import SliceSettings, back_to_volume, slices_of
+from lrpbook_lib.data.slices.cutting import SliceSettings, back_to_volume, slices_of
 from lrpbook_lib.explain.ready import ReadyModel
-from lrpbook_lib.guidance import chance_level, tumor_lrp_score
 from lrpbook_lib.lrp import Explainer
 
 _BATCH = 16

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from lrpbook_lib.data import Case
-from lrpbook_lib.data.files import digest, file_digest, write_json
-from lrpbook_lib.data.volumes import read_sequence
+from lrpbook_lib.data.cases.volumes import read_sequence
 from lrpbook_lib.explain.one import Explained
 from lrpbook_lib.explain.ready import ReadyModel
+from lrpbook_lib.files import digest, file_digest, write_json
 
 WARNING = "For teaching and research. Not for clinical use."
 #: Raised by hand when the same input would give other files.

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrpbook_lib.attribution import (
+    tumor_lrp_score,
+)
 from lrpbook_lib.explore.widget import regions
-from lrpbook_lib.guidance import tumor_lrp_score
 from lrpbook_lib.lrp.exports import Exportable
 
 

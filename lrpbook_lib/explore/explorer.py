@@ -13,6 +13,9 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import nn
 
+from lrpbook_lib.attribution import (
+    chance_level,
+)
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.explore.answers import explain_batch, live_knobs, precomputed
 from lrpbook_lib.explore.given import (
@@ -33,7 +36,6 @@ from lrpbook_lib.explore.widget import (
     pack,
     regions,
 )
-from lrpbook_lib.guidance import chance_level
 from lrpbook_lib.lrp import Composite, Explainer
 from lrpbook_lib.lrp.exports import Exportable
 

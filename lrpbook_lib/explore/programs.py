@@ -18,11 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrpbook_lib.data import cache_home
-from lrpbook_lib.data.files import digest, whole_or_absent
 from lrpbook_lib.explore.widget import pack
+from lrpbook_lib.files import digest, whole_or_absent
 from lrpbook_lib.lrp import Composite, Explainer
 from lrpbook_lib.lrp.exports import Exportable
+from lrpbook_lib.places import (
+    cache_home,
+)
 
 
 class ProgramError(RuntimeError):

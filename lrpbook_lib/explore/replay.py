@@ -191,7 +191,10 @@ def _scores(
     """Scores ``(models, E, n)`` and chance levels ``(n,)``."""
     import torch
 
-    from lrpbook_lib.guidance import chance_level, tumor_lrp_score
+    from lrpbook_lib.attribution import (
+        chance_level,
+        tumor_lrp_score,
+    )
 
     masks, brains = torch.from_numpy(mask), torch.from_numpy(brain)
     scores = [

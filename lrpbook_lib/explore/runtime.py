@@ -14,8 +14,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from lrpbook_lib.data import cache_home
-from lrpbook_lib.data.files import only_one, whole_or_absent
+from lrpbook_lib.files import only_one, whole_or_absent
+from lrpbook_lib.places import (
+    cache_home,
+)
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 ARCHIVE = f"https://registry.npmjs.org/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"

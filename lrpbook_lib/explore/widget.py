@@ -13,9 +13,9 @@ import anywidget
 import numpy as np
 from matplotlib.figure import Figure
 
-from lrpbook_lib.data.files import whole_or_absent
 from lrpbook_lib.explore.alone import page
 from lrpbook_lib.explore.volumes import REGION_NAMES
+from lrpbook_lib.files import whole_or_absent
 
 
 def pack(array: np.ndarray) -> bytes:

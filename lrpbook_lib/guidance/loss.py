@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Attribution = Literal["none", "lrp", "input_gradient", "gradcam"]
+from lrpbook_lib.attribution.attributor import Attribution
 
 
 @dataclass(frozen=True)

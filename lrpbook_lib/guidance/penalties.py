@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .loss import Attribution, CrossEntropy, at_least
-from .score import region_of
+from lrpbook_lib.attribution.attributor import Attribution
+from lrpbook_lib.attribution.score import region_of
+from lrpbook_lib.guidance.loss import CrossEntropy, at_least
 
 
 @dataclass(frozen=True)

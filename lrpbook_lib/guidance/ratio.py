@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .loss import Attribution, CrossEntropy, at_least
-from .score import tumor_lrp_score
+from lrpbook_lib.attribution.attributor import Attribution
+from lrpbook_lib.attribution.score import tumor_lrp_score
+from lrpbook_lib.guidance.loss import CrossEntropy, at_least
 
 # Below this a score counts as this: 1 / score**k then stays finite in float32.
 TINY = 1e-6

@@ -2,5 +2,3 @@
 
 from .glioma_cnn import GliomaCNN
 from .slice_net import SliceNet
-
-__all__ = ["GliomaCNN", "SliceNet"]

@@ -13,25 +13,3 @@ from .shares import (
     patient_totals,
 )
 from .triage import triage
-
-__all__ = [
-    "SHARES",
-    "Found",
-    "ModelChangedError",
-    "Search",
-    "SimilarCases",
-    "Support",
-    "agreement",
-    "block_similarity",
-    "fingerprint",
-    "homogeneity",
-    "neighbor_shares",
-    "nonconformity",
-    "order_kept",
-    "p_values",
-    "pair_shares",
-    "patient_totals",
-    "pooled",
-    "sketched",
-    "triage",
-]

@@ -14,7 +14,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from lrpbook_lib.data import patient_split
-from lrpbook_lib.data.files import whole_or_absent
+from lrpbook_lib.files import whole_or_absent
 from lrpbook_lib.lrp import Explainer
 
 from .conformal import Support, nonconformity, p_values

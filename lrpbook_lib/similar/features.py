@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lrpbook_lib.data.files import quiet
+from lrpbook_lib.files import quiet
 from lrpbook_lib.lrp import Composite, Explainer
 
 Wide = Literal["pool", "sketch"]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lrpbook_lib.data.files import quiet
+from lrpbook_lib.files import quiet
 from lrpbook_lib.lrp import Explainer, region_sums
 
 from .cases import Found, SimilarCases

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lrpbook_lib.data.files import whole_or_absent
+from lrpbook_lib.files import whole_or_absent
 
 from .checkpoint import write_tensors
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from lrpbook_lib.data.files import whole_or_absent
+from lrpbook_lib.files import whole_or_absent
 
 from .plain import differences
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lrpbook_lib.data.files import only_one, quiet, usable_cores, write_json
+from lrpbook_lib.files import only_one, quiet, usable_cores, write_json
 
 from .experiment import Experiment
 from .running import Slices, run_experiment

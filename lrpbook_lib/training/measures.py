@@ -7,7 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrpbook_lib.guidance import CrossEntropy, chance_level, tumor_lrp_score
+from lrpbook_lib.attribution import (
+    chance_level,
+    tumor_lrp_score,
+)
+from lrpbook_lib.guidance import (
+    CrossEntropy,
+)
 from lrpbook_lib.guidance.loss import cross_entropy
 
 

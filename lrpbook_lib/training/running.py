@@ -21,8 +21,8 @@ from lrpbook_lib.data import (
     patient_folds,
     site_holdout,
 )
-from lrpbook_lib.data.files import only_one, whole_or_absent, write_json
-from lrpbook_lib.data.scanner import SITES
+from lrpbook_lib.data.phantom.scanner import SITES
+from lrpbook_lib.files import only_one, whole_or_absent, write_json
 from lrpbook_lib.guidance import annotated, coarsen
 
 from .callbacks import Callback, HeatmapSnapshots

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import nn
 
+from lrpbook_lib.attribution.attributor import Start
 from lrpbook_lib.data import Augment
 from lrpbook_lib.guidance import Schedule
-from lrpbook_lib.guidance.attribution import Start
 
 
 @dataclass(frozen=True)

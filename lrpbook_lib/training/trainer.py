@@ -14,14 +14,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lrpbook_lib.data.files import quiet
-from lrpbook_lib.guidance import (
+from lrpbook_lib.attribution import (
     Attributor,
-    CrossEntropy,
     chance_level,
     tumor_lrp_score,
 )
-from lrpbook_lib.guidance.attribution import evaluation_form
+from lrpbook_lib.attribution.attributor import evaluation_form
+from lrpbook_lib.files import quiet
+from lrpbook_lib.guidance import (
+    CrossEntropy,
+)
 from lrpbook_lib.guidance.loss import cross_entropy
 
 from .batches import TrainLoader, ordered_loader, own_random_numbers, seed_epoch

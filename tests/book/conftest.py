@@ -6,8 +6,8 @@ from urllib.parse import urlparse
 
 import pytest
 
-from lrpbook_lib.publish.layout import Layout
-from lrpbook_lib.publish.serve import make_server
+from book_tools.layout import Layout
+from book_tools.serve import make_server
 from tests.conftest import ROOT, run_book
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lrpbook_lib.publish.layout import Layout
-from lrpbook_lib.publish.repository import repository
+from book_tools.layout import Layout
+from book_tools.repository import repository
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("colab")

@@ -9,8 +9,8 @@ from nbclient.exceptions import CellExecutionError
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from lrpbook_lib.publish.chapters import read_chapters
-from lrpbook_lib.publish.layout import Layout
+from book_tools.chapters import read_chapters
+from book_tools.layout import Layout
 from tests.conftest import ROOT
 
 PAGES = read_chapters(Layout(ROOT, "smoke"))

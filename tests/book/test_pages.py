@@ -5,8 +5,8 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from lrpbook_lib.publish.chapters import toc_files
-from lrpbook_lib.publish.layout import Layout
+from book_tools.chapters import toc_files
+from book_tools.layout import Layout
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]
@@ -84,7 +84,7 @@ def test_every_internal_link_leads_somewhere(smoke_book):
 
 
 def test_launch_buttons_open_source_notebooks(smoke_book):
-    from lrpbook_lib.publish.repository import repository
+    from book_tools.repository import repository
 
     address = repository(smoke_book).removeprefix("https://github.com/")
     for chapter in (ROOT / "book").glob("*.ipynb"):

@@ -6,7 +6,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lrpbook_lib.data import data_home, make_phantom
+from lrpbook_lib.data import (
+    make_phantom,
+)
+from lrpbook_lib.places import (
+    data_home,
+)
 
 
 @pytest.fixture(autouse=True)

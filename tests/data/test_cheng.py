@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from lrpbook_lib.data import cheng_slices, data_home, patient_folds
+from lrpbook_lib.data import (
+    cheng_slices,
+    patient_folds,
+)
+from lrpbook_lib.places import (
+    data_home,
+)
 
 
 @pytest.fixture

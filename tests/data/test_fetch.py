@@ -15,7 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from lrpbook_lib.data.fetch import Download, FetchError, fetch, fetch_cheng, fetch_msd
+from lrpbook_lib.data.sets.fetch import (
+    Download,
+    FetchError,
+    fetch,
+    fetch_cheng,
+    fetch_msd,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = bytes(range(256)) * 4000

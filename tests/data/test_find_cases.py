@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lrpbook_lib.data import duplicates, find_cases
-from lrpbook_lib.data.tables import key, read_records
+from lrpbook_lib.data.cases.tables import key, read_records
 from tests.data.conftest import small_case, write_volume
 
 LOWER = {"t1": "t1", "t1ce": "t1ce", "t2": "t2", "flair": "flair", "seg": "seg"}
@@ -514,7 +514,7 @@ def test_axes_and_spacing_are_checked_without_reading_the_images(tmp_path):
 
 
 def test_msd_files_are_read_once_and_need_four_channels(tmp_path, monkeypatch):
-    from lrpbook_lib.data import volumes
+    from lrpbook_lib.data.cases import volumes
 
     images, seg = small_case()
     stack = np.stack([images[k] for k in ("flair", "t1", "t1ce", "t2")], axis=-1)

@@ -2,7 +2,7 @@
 
 import torch
 
-from lrpbook_lib.data.lesions import painted_lesions
+from lrpbook_lib.data.painted import painted_lesions
 
 
 def test_half_of_the_slices_carry_a_lesion_inside_the_brain():

@@ -16,19 +16,20 @@ import pytest
 
 from lrpbook_lib.data import (
     PhantomSettings,
-    anatomy,
-    contrast,
     make_phantom,
     plan_cohort,
     read_manifest,
     site_predicts_grade,
 )
-from lrpbook_lib.data import (
-    phantom as phantom_module,
-)
 from lrpbook_lib.data.card import data_card
-from lrpbook_lib.data.lesion import Traits, class_separation
-from lrpbook_lib.data.patient import Plan, draw_patient, random_source, scanner_of
+from lrpbook_lib.data.phantom import anatomy, cohort as phantom_module, contrast
+from lrpbook_lib.data.phantom.lesion import Traits, class_separation
+from lrpbook_lib.data.phantom.patient import (
+    Plan,
+    draw_patient,
+    random_source,
+    scanner_of,
+)
 
 
 def fingerprint(root):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from lrpbook_lib import files as files_module
 from lrpbook_lib.data import (
     Augment,
     Augmented,
@@ -27,8 +28,7 @@ from lrpbook_lib.data import (
     patient_split,
     site_holdout,
 )
-from lrpbook_lib.data import files as files_module
-from lrpbook_lib.data.choosing import choose_slices
+from lrpbook_lib.data.slices.choosing import choose_slices
 from tests.data.conftest import small_case, write_volume
 
 

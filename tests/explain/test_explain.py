@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from lrpbook_lib.data import RECIPES, extract_slices, find_cases, own_case
-from lrpbook_lib.data.cutting import SliceSettings, back_to_volume, slices_of
+from lrpbook_lib.data.slices.cutting import SliceSettings, back_to_volume, slices_of
 from lrpbook_lib.explain import explain_all, explain_case, ready_model
 from lrpbook_lib.explain.__main__ import main
 from lrpbook_lib.guidance import CrossEntropy

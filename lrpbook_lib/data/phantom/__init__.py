@@ -1,0 +1,1 @@
+"""The synthetic cohort of gliomas: people, tumors, scanners, drawn from knobs."""

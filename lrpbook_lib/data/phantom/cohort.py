@@ -1,0 +1,230 @@
+"""The phantom cohort on disk: written in parallel, resumed, never half.
+
+Synthetic throughout: no voxel of it was measured in a patient.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+import lrpbook_lib
+from lrpbook_lib.data.phantom.knobs import PhantomSettings, plan_cohort
+from lrpbook_lib.data.phantom.patient import Patient, Plan, draw_patient
+from lrpbook_lib.files import (
+    digest,
+    only_one,
+    quiet,
+    remove_leftovers,
+    usable_cores,
+    whole_or_absent,
+    write_json,
+    write_nifti,
+)
+from lrpbook_lib.places import cache_home
+
+MANIFEST = "phantom_manifest.json"
+SEQUENCES = ("t1", "t1ce", "t2", "flair")
+#: Raised by hand when the same settings would give other bytes.
+RECIPE = 1
+
+
+def make_phantom(
+    root: str | os.PathLike[str],
+    patients: int = 120,
+    seed: int = 0,
+    *,
+    difficulty: float = 0.5,
+    confounding: float = 1.0,
+    site_strength: float = 1.0,
+    ventricle_confounding: float = 0.0,
+    lgg_fraction: float = 0.4,
+    mixed_fraction: float = 0.15,
+    spacing: float = 2.0,
+    workers: int | None = None,
+) -> Path:
+    """Write a synthetic glioma cohort in the layout of BraTS.
+
+    A run that was interrupted goes on where it stopped, a finished one is left as
+    it is, and a folder made with other settings is refused. The bytes depend on the
+    settings alone, not on the number of workers.
+
+    Parameters
+    ----------
+    root
+        Folder of the cohort; gets ``HGG/``, ``LGG/`` and a manifest.
+    patients, seed, difficulty, confounding, site_strength, ventricle_confounding
+        See :class:`PhantomSettings`, as for the others below.
+    lgg_fraction, mixed_fraction, spacing
+        See :class:`PhantomSettings`.
+    workers
+        Processes; default one a core.
+
+    Returns
+    -------
+    Path
+        `root`.
+    """
+    settings = PhantomSettings(
+        patients=patients,
+        seed=seed,
+        difficulty=float(difficulty),
+        confounding=float(confounding),
+        site_strength=float(site_strength),
+        ventricle_confounding=float(ventricle_confounding),
+        lgg_fraction=float(lgg_fraction),
+        mixed_fraction=float(mixed_fraction),
+        spacing=float(spacing),
+    )
+    root = Path(root).expanduser()
+    with only_one(root):
+        _make(root, settings, workers)
+    return root
+
+
+def cached_phantom(patients: int = 120, seed: int = 0, **knobs: Any) -> Path:
+    """A phantom in the cache folder, made when it is first asked for.
+
+    Parameters
+    ----------
+    patients, seed, **knobs
+        As for :func:`make_phantom`.
+
+    Returns
+    -------
+    Path
+        Its folder, named by its settings.
+    """
+    workers = knobs.pop("workers", None)
+    settings = PhantomSettings(patients=patients, seed=seed, **knobs)
+    folder = cache_home() / f"phantom-{digest([RECIPE, asdict(settings)])}"
+    return make_phantom(folder, workers=workers, **asdict(settings))
+
+
+def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:
+    _claim(root, settings)
+    plans = plan_cohort(settings)
+    if read_manifest(root)["complete"]:
+        absent = [p.case for p in plans if not (root / p.grade / p.case).is_dir()]
+        if not absent:
+            return
+    for grade in ("HGG", "LGG"):
+        (root / grade).mkdir(exist_ok=True)
+        remove_leftovers(root / grade)
+    waiting = [p for p in plans if not (root / p.grade / p.case).is_dir()]
+    # A worker starts for seconds: only as many as the work is worth.
+    seconds = 0.4 * len(waiting) * (2 / settings.spacing) ** 3
+    jobs = workers or min(usable_cores(), max(1, round(seconds / 4)))
+    stream = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(_write_case)(root, plan, settings) for plan in waiting
+    )
+    for _ in tqdm(
+        stream,
+        total=len(plans),
+        initial=len(plans) - len(waiting),
+        desc="synthetic patients",
+        disable=quiet(),
+    ):
+        pass
+    write_json(root / MANIFEST, _manifest(settings, plans, root))
+
+
+def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any]:
+    """Manifest of a phantom: every knob, its hash, and the truth of each patient."""
+    path = Path(root) / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist: {root} is no phantom; make one with make_phantom"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _claim(root: Path, settings: PhantomSettings) -> None:
+    """Make the folder this cohort's own, or say whose it is."""
+    root.mkdir(parents=True, exist_ok=True)
+    if not (root / MANIFEST).exists():
+        others = [p.name for p in root.iterdir() if not p.name.startswith(".")]
+        if others:
+            raise FileExistsError(
+                f"{root} holds {others[0]!r} and no {MANIFEST}: a phantom needs an "
+                "empty folder of its own"
+            )
+        write_json(root / MANIFEST, _manifest(settings, [], root))
+        return
+    found = read_manifest(root)
+    wanted, held = asdict(settings), found.get("settings", {})
+    other = [k for k in wanted if held.get(k) != wanted[k]]
+    if other:
+        list_ = ", ".join(f"{k}={held.get(k)} (not {wanted[k]})" for k in other)
+        raise FileExistsError(
+            f"{root} holds a phantom made with {list_}: choose another folder, or "
+            "remove this one"
+        )
+    if found.get("recipe") != RECIPE:
+        raise FileExistsError(
+            f"{root} holds a phantom of recipe {found.get('recipe')}, this library "
+            f"makes recipe {RECIPE}: choose another folder, or remove this one"
+        )
+
+
+def _write_case(root: Path, plan: Plan, settings: PhantomSettings) -> None:
+    patient = draw_patient(
+        plan,
+        settings.seed,
+        settings.spacing,
+        settings.difficulty,
+        settings.site_strength,
+        settings.ventricle_confounding,
+    )
+    with whole_or_absent(root / plan.grade / plan.case) as beside:
+        beside.mkdir()
+        save_patient(beside, plan.case, patient, settings.spacing)
+
+
+def save_patient(folder: Path, case: str, patient: Patient, spacing: float) -> None:
+    """Write the five volumes and the truth of a patient into `folder`."""
+    # As in BraTS: first voxel at the origin, left-right and front-back reversed.
+    affine = np.diag([-spacing, -spacing, spacing, 1.0])
+    affine[1, 3] = (patient.labels.shape[1] - 1) * spacing
+    for name, volume in zip(SEQUENCES, patient.images, strict=True):
+        write_nifti(folder / f"{case}_{name}.nii.gz", volume, affine)
+    write_nifti(folder / f"{case}_seg.nii.gz", patient.labels, affine)
+    write_json(folder / "truth.json", patient.truth)
+
+
+def _manifest(
+    settings: PhantomSettings, plans: list[Plan], root: Path
+) -> Mapping[str, Any]:
+    knobs = asdict(settings)
+    cases = {}
+    for plan in plans:
+        truth = (root / plan.grade / plan.case / "truth.json").read_text("utf-8")
+        cases[plan.case] = {
+            "grade": plan.grade,
+            "site": plan.site,
+            **json.loads(truth),
+        }
+    return {
+        "what": "Synthetic glioma cohort. No voxel was measured in a patient.",
+        "settings": knobs,
+        "recipe": RECIPE,
+        "hash": digest([RECIPE, knobs]),
+        "library": lrpbook_lib.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "sequences": list(SEQUENCES),
+        "labels": {
+            "1": "necrosis and non-enhancing core",
+            "2": "edema",
+            "4": "enhancing",
+        },
+        "complete": bool(plans),
+        "cases": cases,
+    }

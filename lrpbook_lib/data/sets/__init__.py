@@ -1,0 +1,1 @@
+"""Real sets that come as one file, and how files are fetched."""

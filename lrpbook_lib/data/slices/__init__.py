@@ -1,0 +1,1 @@
+"""Slices of patients: chosen, cut, kept on disk, and served as samples."""

@@ -1,0 +1,208 @@
+"""Cutting one case into its slices. Torch is not imported: workers stay small."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lrpbook_lib.data.cases.case import Case
+from lrpbook_lib.data.cases.volumes import (
+    Kept,
+    Volumes,
+    brain_mask,
+    fill_slices,
+    read_sequence,
+    resample,
+)
+from lrpbook_lib.data.slices.choosing import (
+    NORMALIZATIONS,
+    SliceRecipe,
+    choose_slices,
+    label_of,
+    normalize,
+)
+
+
+@dataclass(frozen=True)
+class SliceSettings:
+    """What slices of a case depend on, besides its files.
+
+    Attributes
+    ----------
+    sequences
+        Channels, in order.
+    recipe
+        Which slices.
+    normalization
+        Name in :data:`~lrpbook_lib.data.slices.choosing.NORMALIZATIONS`.
+    size
+        Height and width of the slices, or ``None`` for the volumes' own.
+    spacing
+        Edge in mm of the cubic voxels to resample to first, or ``None``.
+    """
+
+    sequences: tuple[str, ...]
+    recipe: SliceRecipe
+    normalization: str
+    size: tuple[int, int] | None
+    spacing: float | None
+
+    def __post_init__(self) -> None:
+        if not self.sequences:
+            raise ValueError("sequences is empty: name at least one, such as 't1'")
+        if "seg" in self.sequences or len(set(self.sequences)) < len(self.sequences):
+            raise ValueError(
+                f"sequences={list(self.sequences)}: name each image once, and not the "
+                "mask, which comes along by itself"
+            )
+        if self.size is not None and (
+            len(self.size) != 2
+            or not all(isinstance(n, int) and n > 0 for n in self.size)
+        ):
+            raise ValueError(
+                f"size={self.size}: give a whole number of pixels, or (height, width)"
+            )
+        if self.spacing is not None and not self.spacing > 0:
+            raise ValueError(f"spacing={self.spacing} mm: give a positive number")
+        if self.normalization not in NORMALIZATIONS:
+            raise ValueError(
+                f"normalization={self.normalization!r} is unknown; it is one of "
+                f"{', '.join(NORMALIZATIONS)}"
+            )
+
+
+def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
+    """The slices of one case.
+
+    A case without a mask has no tumor anywhere: the recipe decides whether slices
+    are taken all the same.
+
+    Returns
+    -------
+    dict
+        ``images`` (S, C, H, W) float32, ``tumor`` (S, H, W) uint8, ``brain``
+        (S, H, W) bool, ``labels`` and ``z`` (S,) int64.
+    """
+    volumes = _read(case, settings)
+    images = [volumes[name] for name in settings.sequences]
+    for name, image in zip(settings.sequences, images, strict=True):
+        if image.shape != volumes["seg"].shape:
+            raise ValueError(
+                f"{case.paths['seg']} has shape {volumes['seg'].shape}, {name} has "
+                f"{image.shape}"
+            )
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise ValueError(f"{case.paths[name]} holds NaN or infinity")
+        if not image.any():
+            raise ValueError(f"{case.paths[name]} ({name}) is zero everywhere")
+    brain = brain_mask(images, case.description.stripped)
+    seg = volumes["seg"]
+    chosen = choose_slices(settings.recipe, seg, brain, case.grade, volumes.spacing)
+    inside = fill_slices(brain[..., chosen]) if len(chosen) else brain[..., chosen]
+    scaled = [
+        normalize(image, brain, chosen, settings.normalization) for image in images
+    ]
+    tumor = seg[..., chosen]
+    size = settings.size
+    shown_brain = _screen(inside.astype("u1"), size) > 0
+    arrays = {
+        "images": np.stack([_screen(s, size) for s in scaled], axis=1),
+        "tumor": _screen(tumor, size),
+        "brain": shown_brain,
+        "labels": np.array(
+            [label_of(case.grade, bool(t.any())) for t in np.moveaxis(tumor, 2, 0)],
+            dtype=np.int64,
+        ),
+        "z": chosen.astype(np.int64),
+    }
+    arrays["images"] *= shown_brain[:, None]  # nothing outside the brain
+    return arrays
+
+
+def _read(case: Case, settings: SliceSettings) -> Volumes:
+    kept: Kept = {}
+    arrays, affine = {}, None
+    masks = ("seg",) if "seg" in case.paths else ()
+    for name in (*settings.sequences, *masks):
+        arrays[name], own = read_sequence(case, name, kept)
+        affine = own if affine is None else affine
+    assert affine is not None  # the settings name a sequence at least
+    if not masks:
+        arrays["seg"] = np.zeros(arrays[settings.sequences[0]].shape, np.uint8)
+    volumes = Volumes(arrays, affine)
+    return volumes if settings.spacing is None else resample(volumes, settings.spacing)
+
+
+def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """``(X, Y, S)`` right-front to ``(S, H, W)`` as on screen, scaled to `size`."""
+    shown = np.ascontiguousarray(
+        np.moveaxis(volume, 2, 0)[:, ::-1, ::-1].swapaxes(1, 2)
+    )
+    if size is None or shown.shape[1:] == size:
+        return shown
+    height, width = shown.shape[1:]
+    pads = _pads((height, width), size)
+    shown = np.pad(shown, [(0, 0), *pads])
+    real = shown.dtype == np.float32
+    how = Image.Resampling.BILINEAR if real else Image.Resampling.NEAREST
+    out = np.empty((len(shown), *size), dtype=shown.dtype)
+    for row, page in enumerate(shown):
+        out[row] = np.asarray(Image.fromarray(page).resize(size[::-1], how))
+    return out
+
+
+def _pads(have: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
+    """What to add on both sides for the shape asked for, so that nothing is stretched.
+
+    Returns
+    -------
+    list of (before, after)
+        Of the rows and of the columns.
+    """
+    ratio = max(n / s for n, s in zip(have, size, strict=True))
+    need = [round(s * ratio) for s in size]
+    return [
+        ((n - h) // 2, n - h - (n - h) // 2) for n, h in zip(need, have, strict=True)
+    ]
+
+
+def back_to_volume(
+    maps: np.ndarray, z: np.ndarray, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Lay maps of slices over the volume that the slices were cut from.
+
+    The way back of what cutting does: each pixel of a map is spread over the voxels
+    that it covers, by the share of it that lies in each, so that the sum of a map
+    stays what it is (but for what lies in the margin that cutting added).
+
+    Parameters
+    ----------
+    maps
+        ``(S, H, W)`` as on screen, of any size.
+    z
+        ``(S,)`` axial positions.
+    shape
+        ``(X, Y, Z)`` of the volume, whose axes run to the right, front and up.
+
+    Returns
+    -------
+    ndarray
+        ``(X, Y, Z)`` float32; zero on the slices that were not cut.
+    """
+    width, height, _ = shape
+    (top, bottom), (left, right) = _pads((height, width), maps.shape[1:])
+    rows = _shares(maps.shape[1], height + top + bottom)[top : top + height]
+    columns = _shares(maps.shape[2], width + left + right)[left : left + width]
+    shown = np.einsum("yh,shw,xw->sxy", rows, maps, columns, optimize=True)
+    volume = np.zeros(shape, np.float32)
+    volume[..., z] = np.moveaxis(shown[:, ::-1, ::-1], 0, 2)
+    return volume
+
+
+def _shares(pixels: int, voxels: int) -> np.ndarray:
+    """``(voxels, pixels)``: which share of each pixel's extent lies in each voxel."""
+    edges = np.arange(voxels + 1) * (pixels / voxels)  # in units of pixels
+    low = np.maximum(edges[:-1, None], np.arange(pixels))
+    high = np.minimum(edges[1:, None], np.arange(1, pixels + 1))
+    return np.maximum(high - low, 0)

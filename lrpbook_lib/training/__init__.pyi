@@ -1,0 +1,49 @@
+from .arms import (
+    compare as compare,
+)
+from .callbacks import (
+    Callback as Callback,
+    EarlyStop as EarlyStop,
+    HeatmapSnapshots as HeatmapSnapshots,
+    KeepBest as KeepBest,
+    read_snapshots as read_snapshots,
+)
+from .checkpoint import (
+    CheckpointError as CheckpointError,
+    load_weights as load_weights,
+)
+from .experiment import (
+    Experiment as Experiment,
+    PhantomData as PhantomData,
+)
+from .finite import (
+    NonFiniteError as NonFiniteError,
+)
+from .grid import (
+    read_grid as read_grid,
+    run_grid as run_grid,
+)
+from .metrics import (
+    auc as auc,
+    summarize as summarize,
+)
+from .plain import (
+    SettingsError as SettingsError,
+)
+from .running import (
+    run_experiment as run_experiment,
+)
+from .settings import (
+    Hardware as Hardware,
+    TrainSettings as TrainSettings,
+)
+from .stamped import (
+    stamped_model as stamped_model,
+)
+from .statistics import (
+    bootstrap_interval as bootstrap_interval,
+    paired_test as paired_test,
+)
+from .trainer import (
+    Trainer as Trainer,
+)
