@@ -3,19 +3,36 @@
 import pytest
 
 from benchmarks import training
-from benchmarks.__main__ import ROWS, limits, table
+from benchmarks.__main__ import ROWS, limits, tables
+from benchmarks.inputs import slices
 from benchmarks.measure import ratio
 from benchmarks.tasks import Setting
 
+PAIR = ["what", "against"]
 
-def test_a_small_table():
-    shown = table(Setting(32, 2, "cpu"), seconds=0.1, compiled=False)
-    pairs = set(zip(shown["what"], shown["against"], strict=True))
+
+@pytest.mark.parametrize("space", [2, 3])
+def test_a_small_table(space):
+    ratios, times = tables(Setting(32, 2, "cpu", space), seconds=0.1, compiled=False)
+    words = [ratios[column].str.replace(r" \(.*\)", "", regex=True) for column in PAIR]
+    pairs = set(zip(*words, strict=True))
     assert ("heatmaps", "input gradient") in pairs
     assert ("CE/score step, two passes", "CE step") in pairs
-    assert ("BiLRP, four regions", "one LRP a neuron") in pairs
+    assert (("BiLRP, four regions", "one LRP a neuron") in pairs) == (space == 2)
     assert pairs <= {(what, against) for what, against, _ in ROWS}
-    assert (shown["ratio"] > 0).all()
+    assert (ratios["ratio"] > 0).all()
+    # The yardsticks run in every layout, and the best of them counts.
+    assert len(times.columns) == 2
+    assert times.loc[["input gradient", "CE step"]].notna().all(axis=None)
+    told = ratios.set_index("what")["against, ms"].iloc[0]
+    assert told == pytest.approx(times.loc["input gradient"].min(), abs=0.06)
+
+
+def test_inputs_are_what_chapters_see():
+    x, tumor, brain = slices(64, 5)
+    assert 0 <= x.min() < 0.05 and 0.95 < x.max() <= 1
+    assert (tumor * (1 - brain)).sum() < 0.05 * tumor.sum()
+    assert tumor.flatten(1).sum(1).min() > 0
 
 
 def test_a_small_table_of_the_trainer():
