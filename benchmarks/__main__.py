@@ -2,8 +2,9 @@
 
 Everything in a table is measured in this process, round by round, and compared within a
 round. Each contestant runs in every form that it has (default and channels-last layout,
-eager and compiled), and is compared in the form in which it is fastest: the yardsticks
-too. Below one, the thing measured is faster than what it is measured against.
+eager and compiled; on a GPU also as CUDA graphs and in bfloat16), and is compared in
+the form in which it is fastest: the yardsticks too. Below one, the thing measured is
+faster than what it is measured against.
 """
 
 from __future__ import annotations

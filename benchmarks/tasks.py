@@ -11,7 +11,7 @@ import importlib
 import sys
 import types
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -36,10 +36,19 @@ class Form(NamedTuple):
     """How a contestant runs."""
 
     layout: str = "default"
-    compiled: bool = False
+    mode: str = "eager"  # "compiled", or "CUDA graphs": compiled, launched as one
+    precision: str = "float32"  # or "bf16": under autocast
 
     def __str__(self) -> str:
-        return f"{self.layout}, compiled" if self.compiled else self.layout
+        unusual = (self.mode, self.precision) != ("eager", "float32")
+        return ", ".join(self) if unusual else self.layout
+
+    def make(self, module: nn.Module) -> Callable[..., Any]:
+        """The module as it runs in this form."""
+        if self.mode == "eager":
+            return module
+        graphs = self.mode == "CUDA graphs"
+        return torch.compile(module, mode="reduce-overhead" if graphs else None)
 
 
 class Volumes(nn.Sequential):
@@ -80,9 +89,12 @@ class Setting:
     def forms(self, compiled: bool) -> Iterator[Form]:
         """Every form that a contestant may run in here."""
         last = "channels-last" if self.space == 2 else "channels-last 3D"
+        cuda = self.device == "cuda"
+        modes = ["eager", *["compiled"] * compiled, *["CUDA graphs"] * cuda * compiled]
         for layout in ("default", last):
-            for mode in (False, True) if compiled else (False,):
-                yield Form(layout, mode)
+            for mode in modes:
+                for precision in ("float32", "bf16") if cuda else ("float32",):
+                    yield Form(layout, mode, precision)
 
     def _own(self, form: Form, train: bool = False) -> tuple[nn.Module, Tensor]:
         """A copy of the network and the images, in the layout of the form."""
@@ -94,13 +106,15 @@ class Setting:
                 p.data = p.data.contiguous(memory_format=layout)
         return model, self.x.contiguous(memory_format=layout)
 
-    def _synchronized(self, run: Task) -> Task:
-        """A task that is over when the device is."""
+    def _timed(self, run: Task, form: Form = Form()) -> Task:  # noqa: B008 (frozen)
+        """A task in the precision of the form, over when the device is."""
         if self.device == "cpu":
             return run
 
         def waited() -> None:
-            run()
+            half = form.precision == "bf16"
+            with torch.autocast(self.device, torch.bfloat16, enabled=half):
+                run()
             torch.cuda.synchronize()
 
         return waited
@@ -110,31 +124,31 @@ class Setting:
     def gradient(self, form: Form) -> Task:
         """One autograd gradient with respect to the input: the yardstick."""
         model, images = self._own(form)
-        answer = torch.compile(model) if form.compiled else model
+        answer = form.make(model)
 
         def run() -> Tensor:
             x = images.detach().requires_grad_()
             picked = answer(x).gather(1, self.target[:, None]).sum()
             return torch.autograd.grad(picked, x)[0]
 
-        return self._synchronized(run)
+        return self._timed(run, form)
 
     def heatmaps(self, form: Form) -> Task:
         """Epsilon-plus by this library."""
         model, images = self._own(form)
         explainer = Explainer(model, "epsilon-plus", check=False)
-        explain = torch.compile(explainer) if form.compiled else explainer
+        explain = form.make(explainer)
 
         def run() -> Tensor:
             with torch.no_grad():
                 return explain(images, self.target)[1]
 
-        return self._synchronized(run)
+        return self._timed(run, form)
 
     def zennit(self, form: Form) -> Task | None:
         """Epsilon-plus by zennit's hooks."""
         library = _zennit()
-        if library is None or form.compiled:
+        if library is None or form.mode != "eager":
             return None
         model, images = self._own(form)
         start = torch.eye(2, device=self.device)[self.target]
@@ -144,7 +158,7 @@ class Setting:
             with library.attribution.Gradient(model, composite) as attributor:
                 return attributor(images.clone(), lambda z: start * z)[1]
 
-        return self._synchronized(run)
+        return self._timed(run, form)
 
     def captum(self, form: Form) -> Task | None:
         """Epsilon-plus by captum, on a network without nn.Flatten (it has no rule)."""
@@ -153,7 +167,7 @@ class Setting:
             from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
         except ImportError:
             return None
-        if form.compiled or self.space != 2:
+        if form.mode != "eager" or self.space != 2:
             return None
         own, images = self._own(form)
         model = _Unflattened(own)
@@ -168,20 +182,20 @@ class Setting:
             x = images.detach().requires_grad_()
             return attribution.attribute(x, target=self.target)
 
-        return self._synchronized(run)
+        return self._timed(run, form)
 
     # -- one training step -------------------------------------------------------------
 
     def plain_step(self, form: Form) -> Task:
         """Forward, cross-entropy, backward; dropout on."""
         model, images = self._own(form, train=True)
-        answer = torch.compile(model) if form.compiled else model
+        answer = form.make(model)
 
         def run() -> None:
             model.zero_grad()
             F.cross_entropy(answer(images), self.target).backward()
 
-        return self._synchronized(run)
+        return self._timed(run, form)
 
     def guided_step(
         self, form: Form, clean: bool = False, rules: str = "epsilon-plus"
@@ -189,19 +203,19 @@ class Setting:
         """The same with cross-entropy over score as the loss, by this library."""
         model, images = self._own(form, train=True)
         explainer = Explainer(model, rules, clean=clean, check=False)
-        explain = torch.compile(explainer) if form.compiled else explainer
+        explain = form.make(explainer)
 
         def run() -> None:
             model.zero_grad()
             logits, relevance = explain(images, self.target)
             self._loss(logits, relevance).backward()
 
-        return self._synchronized(run)
+        return self._timed(run, form)
 
     def zennit_step(self, form: Form) -> Task | None:
         """The same with zennit and create_graph, though that gradient is wrong."""
         library = _zennit()
-        if library is None or form.compiled:
+        if library is None or form.mode != "eager":
             return None
         model, images = self._own(form, train=True)
         start = torch.eye(2, device=self.device)[self.target]
@@ -214,7 +228,7 @@ class Setting:
                 logits, relevance = attributor(images.clone(), lambda z: start * z)
             self._loss(logits, relevance).backward()
 
-        return self._synchronized(run)
+        return self._timed(run, form)
 
     def _loss(self, logits: Tensor, relevance: Tensor) -> Tensor:
         loss = F.cross_entropy(logits, self.target, reduction="none")
@@ -233,7 +247,7 @@ class Setting:
             with torch.no_grad():
                 return bilrp(self.x[:1], self.x[1:2]).left
 
-        return self._synchronized(run)
+        return self._timed(run)
 
     def pair_by_region(self) -> Task:
         """What tumor and rest of one share with those of the other, no factors."""
@@ -245,7 +259,7 @@ class Setting:
         def run() -> Tensor:
             return bilrp.regions(self.x[:1], self.x[1:2], masks, masks)
 
-        return self._synchronized(run)
+        return self._timed(run)
 
     def pair_by_neuron(self) -> Task:
         """The same with one relevance pass for each unit and each image."""
@@ -260,7 +274,7 @@ class Setting:
                     rows += [explainer(x, z * unit[None])[1] for unit in units]
             return torch.cat(rows)
 
-        return self._synchronized(run)
+        return self._timed(run)
 
 
 class _Unflattened(nn.Module):
