@@ -10,7 +10,7 @@ from typing import Any
 
 from book_tools.layout import PROFILES, BookError, Layout
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parameter(text: str) -> tuple[str, Any]:
