@@ -59,7 +59,7 @@ check-gpu: $(VENV)/.ok  ## fail unless torch sees a CUDA device
 	@$(B)/python -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'no CUDA device')"
 
 colab:  ## run each chapter alone, as Colab would, with PYTHON=...
-	@$(PYTHON) .ci/chapters_alone.py book/*.ipynb
+	@$(PYTHON) .ci/chapters_alone.py book/explore.ipynb book/[0-9]*.ipynb
 
 links: $(VENV)/.ok  ## ask every address outside the book whether it still answers
 	@$(BOOK) links --profile "$(strip $(PROFILE))"

@@ -7,11 +7,9 @@ import argparse
 import hashlib
 from pathlib import Path
 
+from book_tools.cards.counting import PLACES, real_facts
 from lrpbook_lib.commands import run
-from lrpbook_lib.data.counting import PLACES, real_facts
-from lrpbook_lib.places import (
-    data_home,
-)
+from lrpbook_lib.places import data_home
 from lrpbook_lib.results import write_result
 
 
@@ -26,7 +24,7 @@ def main() -> None:
         {name: real_facts(name, home) for name in PLACES},
         made_with=[
             "data_scripts/stamp_real_sets.py",
-            "lrpbook_lib/data/counting.py",
+            "book_tools/cards/counting.py",
         ],
         data={path: content(home / path) for path in PLACES.values()},
     )

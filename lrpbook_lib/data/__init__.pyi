@@ -2,9 +2,6 @@ from .augment import (
     Augment as Augment,
     Augmented as Augmented,
 )
-from .card import (
-    data_card as data_card,
-)
 from .cases.case import (
     Case as Case,
     CaseList as CaseList,
@@ -22,9 +19,6 @@ from .cases.tables import (
     site_grade_table as site_grade_table,
     site_predicts_grade as site_predicts_grade,
 )
-from .counting import (
-    real_facts as real_facts,
-)
 from .phantom.cohort import (
     cached_phantom as cached_phantom,
     make_phantom as make_phantom,
@@ -33,9 +27,6 @@ from .phantom.cohort import (
 from .phantom.knobs import (
     PhantomSettings as PhantomSettings,
     plan_cohort as plan_cohort,
-)
-from .real_sets import (
-    real_data_card as real_data_card,
 )
 from .sets.cheng import (
     cheng_slices as cheng_slices,

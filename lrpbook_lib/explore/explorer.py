@@ -27,7 +27,7 @@ from lrpbook_lib.explore.given import (
 )
 from lrpbook_lib.explore.paper import overlay
 from lrpbook_lib.explore.programs import portable
-from lrpbook_lib.explore.runtime import RuntimeMissingError, packed_runtime
+from lrpbook_lib.explore.runtime import MissingError, packed_runtime
 from lrpbook_lib.explore.web import constant, script, style
 from lrpbook_lib.explore.widget import (
     PageWidget,
@@ -266,7 +266,7 @@ class HeatmapExplorer(PageWidget):
         try:
             if carried:
                 self.set_trait("assets", {**carried, **packed_runtime()})
-        except RuntimeMissingError:
+        except MissingError:
             pass  # the page will say that it shows stored heatmaps
         try:
             return super().alone()

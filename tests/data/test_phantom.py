@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from book_tools.cards import data_card
 from lrpbook_lib.data import (
     PhantomSettings,
     make_phantom,
@@ -21,7 +22,6 @@ from lrpbook_lib.data import (
     read_manifest,
     site_predicts_grade,
 )
-from lrpbook_lib.data.card import data_card
 from lrpbook_lib.data.phantom import anatomy, cohort as phantom_module, contrast
 from lrpbook_lib.data.phantom.lesion import Traits, class_separation
 from lrpbook_lib.data.phantom.patient import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lrpbook_lib.explain import model_card
+from book_tools.cards import model_card
 
 
 def row(arm, metric, protocol, estimate, low=None, high=None, **more):

@@ -123,7 +123,7 @@ def real_data_card(name: str, facts: Mapping[str, Any]) -> str:
     name
         One of ``REAL_SETS``.
     facts
-        From :func:`~lrpbook_lib.data.real_facts`, now or when they were stamped.
+        From :func:`~book_tools.cards.real_facts`, now or when they were stamped.
     """
     if name not in REAL_SETS:
         raise KeyError(f"{name!r} is no real set; there are {', '.join(REAL_SETS)}")

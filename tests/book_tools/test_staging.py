@@ -1,14 +1,14 @@
-"""What widgets carry becomes files that the whole site shares."""
+"""What is rendered: widgets with a picture for paper, what they carry shared."""
 
 import base64
 import copy
 
 import pytest
 
-from book_tools import outputs, shared
-from book_tools.mime import PAPER, WIDGET_STATE, WIDGET_VIEW
-from book_tools.render import for_paper
-from lrpbook_lib.explore import runtime
+from book_tools import outputs, staging
+from book_tools.outputs import WIDGET_STATE, WIDGET_VIEW
+from book_tools.staging import PAPER, for_page, share, with_outputs
+from lrpbook_lib.explore.runtime import Package
 
 
 def notebook(*names):
@@ -33,13 +33,14 @@ def widget(book):
 @pytest.fixture
 def fetched(monkeypatch):
     files = {"runtime:script": b"script", "runtime:wasm": b"wasm"}
-    monkeypatch.setattr(runtime, "packed_runtime", lambda: files)
+    monkeypatch.setattr(Package, "is_cached", lambda package: True)
+    monkeypatch.setattr(staging, "packed_runtime", lambda: files)
 
 
 def test_assets_leave_the_page_and_equal_ones_are_one_file(tmp_path, fetched):
     pages = [notebook("weights:a", "program:b"), notebook("weights:a")]
     for page in pages:
-        shared.share(page, tmp_path)
+        share(page, tmp_path)
     first, second = (widget(page) for page in pages)
     assert [buffer["path"] for buffer in first["buffers"]] == [["pixels"]]
     named = first["state"]["assets"]
@@ -50,17 +51,11 @@ def test_assets_leave_the_page_and_equal_ones_are_one_file(tmp_path, fetched):
     assert text("weights:a") in files[named["weights:a"]["shared"]]
 
 
-def test_without_the_runtime_pages_are_built_and_it_is_said(
-    tmp_path, monkeypatch, capsys
-):
-    def missing():
-        raise runtime.RuntimeMissingError("onnxruntime-web could not be fetched")
-
-    monkeypatch.setattr(runtime, "packed_runtime", missing)
+def test_without_the_runtime_the_rest_is_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr(Package, "is_cached", lambda package: False)
     page = notebook("weights:a", "program:b")
-    shared.share(page, tmp_path)
+    share(page, tmp_path)
     assert set(widget(page)["state"]["assets"]) == {"weights:a", "program:b"}
-    assert "show stored heatmaps" in capsys.readouterr().err
 
 
 def test_shared_assets_do_not_count_against_the_page(monkeypatch):
@@ -79,27 +74,24 @@ def test_a_widget_with_a_picture_becomes_two_outputs():
         "metadata": {"image/png": {"alt": "words"}},
     }
     before = copy.deepcopy(output)
-    alive, picture = for_paper(output)
+    alive, picture = for_page(output)
     assert output == before
     assert set(alive["data"]) == {WIDGET_VIEW, "text/plain"}
     assert picture["metadata"]["image/png"] == {"alt": "words", PAPER: True}
-    assert for_paper(alive) == [alive]
+    assert for_page(alive) == [alive]
 
 
-def test_an_altered_runtime_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "cache_home", lambda: tmp_path)
-    home = tmp_path / f"{runtime.PACKAGE}-{runtime.VERSION}"
-    home.mkdir()
-    for name, _ in runtime.FILES.values():
-        (home / name.rpartition("/")[2]).write_bytes(b"something else")
-    assert runtime.is_cached()
-    with pytest.raises(runtime.RuntimeMissingError, match="was altered"):
-        runtime.runtime()
-
-
-def test_no_npm_and_no_network_is_said_in_words(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "cache_home", lambda: tmp_path)
-    monkeypatch.setattr(runtime, "ARCHIVE", "http://127.0.0.1:9/none.tgz")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(runtime.RuntimeMissingError, match="could not be fetched"):
-        runtime.runtime()
+def test_a_widget_that_cannot_move_is_its_picture_and_says_so():
+    picture = {"image/png": "iVBOR", "text/plain": "words"}
+    about = {"output_type": "display_data", "metadata": {"image/png": {"alt": "words"}}}
+    code = {"cell_type": "code", "metadata": {}, "source": "x"}
+    both = {**about, "data": {WIDGET_VIEW: {}, **picture}}
+    bare = {**about, "data": {WIDGET_VIEW: {}, "text/plain": "<object>"}}
+    ran = {**notebook("weights:a"), "cells": [{**code, "outputs": [both, bare]}]}
+    ran["cells"][0]["execution_count"] = 1
+    page = with_outputs({"cells": [code], "metadata": {}}, ran, moving=False)
+    assert page["metadata"] == {}
+    shown = [output["data"] for output in page["cells"][0]["outputs"]]
+    assert shown[0] == picture
+    assert shown[1] == shown[2] == {"text/markdown": staging.STILL}
+    assert with_outputs({"cells": [code], "metadata": {}}, ran)["metadata"]["widgets"]
