@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lrpbook_lib.explore import pair_explorer, pair_figure, strongest_links
-from lrpbook_lib.explore.pairs import SIGN_COLORS
+from lrpbook_lib.explore.palette import SIGNS
 
 
 def relation(side=3, seed=0):
@@ -48,7 +48,7 @@ def test_the_figure_draws_a_curve_a_link_from_block_to_block():
         strong.get_path().vertices[[0, -1]], [[6, 2], [21.2, 10]]
     )
     colors = [plt.matplotlib.colors.to_hex(c.get_edgecolor()) for c in (strong, weak)]
-    assert colors == [SIGN_COLORS[1].lower(), SIGN_COLORS[-1].lower()]
+    assert colors == [SIGNS[1].lower(), SIGNS[-1].lower()]
     assert strong.get_linewidth() > weak.get_linewidth()
     (legend,) = fig.legends
     assert len(legend.get_texts()) == 2

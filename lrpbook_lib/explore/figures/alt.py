@@ -1,5 +1,7 @@
 """Figures with a text for readers who cannot see them."""
 
+from __future__ import annotations
+
 import io
 from typing import Any
 
@@ -21,19 +23,43 @@ def show(fig: Figure, alt: str, dpi: int = 110) -> None:
     """
     if not alt.strip():
         raise ValueError("a figure needs an alt text: say in a sentence what it shows")
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
-    show_png(buffer.getvalue(), alt)
+    data: dict[str, Any] = {"image/png": png(fig, dpi), "text/plain": alt}
+    display(data, metadata={"image/png": {"alt": alt}}, raw=True)
     if (manager := fig.canvas.manager) is not None:
         import matplotlib.pyplot as plt
 
         plt.close(manager.num)
 
 
-def show_png(png: bytes, alt: str) -> None:
-    """Display PNG bytes with their alternative text."""
-    data: dict[str, Any] = {"image/png": png, "text/plain": alt}
-    display(data, metadata={"image/png": {"alt": alt}}, raw=True)
+def png(fig: Figure, dpi: int) -> bytes:
+    """The figure as PNG, without margins."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def titled(
+    fig: Any, title: str, alt: str, legend: float | None = None, **layout: Any
+) -> Any:
+    """Give a plotly figure its title, its text, and the rest of its layout.
+
+    Parameters
+    ----------
+    fig
+        A plotly figure; it is changed and returned.
+    title
+        Also how the text begins.
+    alt
+        What the figure says beyond that.
+    legend
+        How far below the figure a legend lies on its side, where phones have room.
+    **layout
+        As of ``fig.update_layout``.
+    """
+    if legend is not None:
+        layout["legend"] = {"orientation": "h", "y": legend}
+        layout["margin"] = {"l": 10, "r": 10}
+    return fig.update_layout(title=title, meta={"alt": f"{title}. {alt}"}, **layout)
 
 
 def frame_slider(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
@@ -13,22 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from lrpbook_lib.explore.slices import as_source, paint
+from lrpbook_lib.explore.figures.alt import titled
+from lrpbook_lib.explore.figures.pictures import as_source, paint
+from lrpbook_lib.explore.palette import SIGNS, diverging
 
-#: Red speaks for the similarity and blue against it, as in the paper.
-SIGN_COLORS = {1: "#B2182B", -1: "#2166AC"}
 
-
-@dataclass(frozen=True)
-class Link:
-    """Two blocks and the pair relevance between them.
-
-    Attributes
-    ----------
-    block, partner : (int, int)
-        Row and column in the first and in the second image.
-    value : float
-    """
+class Link(NamedTuple):
+    """Two blocks, by row and column in either image, and the relevance of the pair."""
 
     block: tuple[int, int]
     partner: tuple[int, int]
@@ -47,15 +37,14 @@ def strongest_links(between: np.ndarray, count: int = 24) -> list[Link]:
     """
     between = np.asarray(between)
     order = np.argsort(-np.abs(between), axis=None, kind="stable")[:count]
-    links = []
-    for place in order:
-        row, column, other_row, other_column = map(
-            int, np.unravel_index(place, between.shape)
+    places = np.stack(np.unravel_index(order, between.shape), 1).tolist()
+    return [
+        Link((row, column), (other_row, other_column), float(value))
+        for (row, column, other_row, other_column), value in zip(
+            places, between.ravel()[order], strict=True
         )
-        value = float(between[row, column, other_row, other_column])
-        if value != 0:
-            links.append(Link((row, column), (other_row, other_column), value))
-    return links
+        if value != 0
+    ]
 
 
 def pair_figure(
@@ -80,40 +69,35 @@ def pair_figure(
     """
     height, width = np.shape(images[0])
     shift = 1.6 * width
-    fig, axis = plt.subplots(figsize=(7.4, 3.5))
+    fig = Figure(figsize=(7.4, 3.5))
+    axis = fig.subplots()
     for i, (image, tumor) in enumerate(zip(images, tumors, strict=True)):
         left = i * shift
         extent = (left, left + width, height, 0)
         axis.imshow(paint(np.asarray(image), np.asarray(tumor)), extent=extent)
         axis.text(left + width / 2, -0.04 * height, titles[i], ha="center")
     links = strongest_links(between, count)
-    strongest = max((abs(link.value) for link in links), default=1.0)
-    size = height / between.shape[0], width / between.shape[1]
+    size = np.array([width, height]) / between.shape[0]
     for link in reversed(links):  # the strongest on top
-        (y0, x0), (y1, x1) = (
-            ((row + 0.5) * size[0], (column + 0.5) * size[1])
-            for row, column in (link.block, link.partner)
+        strength = abs(link.value) / abs(links[0].value)
+        x0, y0 = (np.array(link.block[::-1]) + 0.5) * size
+        x1, y1 = (np.array(link.partner[::-1]) + 0.5) * size + (shift, 0)
+        middle = (x0 + x1) / 2
+        points = [(x0, y0), (middle, y0), (middle, y1), (x1, y1)]
+        curve = PathPatch(
+            Path(points, [Path.MOVETO, *[Path.CURVE4] * 3]),
+            fill=False,
+            color=SIGNS[1 if link.value > 0 else -1],
+            linewidth=0.5 + 2 * strength,
+            alpha=0.25 + 0.75 * strength,
         )
-        strength = abs(link.value) / strongest
-        middle = (x0 + x1 + shift) / 2
-        points = [(x0, y0), (middle, y0), (middle, y1), (x1 + shift, y1)]
-        curve = Path(points, [Path.MOVETO, *[Path.CURVE4] * 3])
-        axis.add_patch(
-            PathPatch(
-                curve,
-                fill=False,
-                color=SIGN_COLORS[1 if link.value > 0 else -1],
-                linewidth=0.5 + 2 * strength,
-                alpha=0.25 + 0.75 * strength,
-            )
-        )
+        axis.add_patch(curve)
     axis.set(xlim=(0, shift + width), ylim=(height, -0.1 * height), aspect="equal")
     axis.axis("off")
     share = sum(abs(link.value) for link in links) / max(np.abs(between).sum(), 1e-12)
     names = {1: "makes them alike", -1: "makes them unlike"}
-    handles = [Line2D([], [], color=c, label=names[s]) for s, c in SIGN_COLORS.items()]
     fig.legend(
-        handles=handles,
+        handles=[Line2D([], [], color=c, label=names[s]) for s, c in SIGNS.items()],
         loc="lower center",
         ncol=2,
         frameon=False,
@@ -146,27 +130,22 @@ def pair_explorer(
     height, width = np.shape(images[0])
     b = between.shape[0]
     matrix = np.asarray(between, dtype=float).reshape(b * b, b * b)
-    top = np.abs(matrix).max() or 1.0
-    # At rest each block shows all that it shares with the whole other image.
-    at_rest = [matrix.sum(axis).reshape(b, b) for axis in (1, 0)]
-    fig = go.Figure()
-    clear = [[0, SIGN_COLORS[-1]], [0.5, "rgba(255,255,255,0)"], [1, SIGN_COLORS[1]]]
-    size = height / b, width / b
+    centers = (np.arange(b) + 0.5) / b
     shift = 1.12 * width
-    for i, rest in enumerate(at_rest):
-        rest = rest / (np.abs(rest).max() or 1.0)
-        fig.add_trace(
-            go.Heatmap(
-                z=np.round(rest, 3).tolist(),
-                x=((np.arange(b) + 0.5) * size[1] + i * shift).tolist(),
-                y=((np.arange(b) + 0.5) * size[0]).tolist(),
-                zmin=-1,
-                zmax=1,
-                colorscale=clear,
-                opacity=0.75,
-                showscale=False,  # on a phone it would take a third of the width
-                hovertemplate=f"{titles[i]}<extra></extra>",
-            )
+    fig = go.Figure()
+    for i in (0, 1):
+        # At rest each block shows all that it shares with the whole other image.
+        rest = matrix.sum(1 - i).reshape(b, b)
+        fig.add_heatmap(
+            z=np.round(rest / (np.abs(rest).max() or 1.0), 3).tolist(),
+            x=(centers * width + i * shift).tolist(),
+            y=(centers * height).tolist(),
+            zmin=-1,
+            zmax=1,
+            colorscale=diverging("rgba(255,255,255,0)"),
+            opacity=0.75,
+            showscale=False,  # on a phone it would take a third of the width
+            hovertemplate=f"{titles[i]}<extra></extra>",
         )
         fig.add_layout_image(
             source=as_source(paint(np.asarray(images[i]), np.asarray(tumors[i]))),
@@ -183,7 +162,7 @@ def pair_explorer(
             x=i * shift + width / 2, y=0, text=titles[i], showarrow=False, yshift=12
         )
     fig.add_annotation(
-        text="red: alike, blue: unlike",
+        text="orange: alike, blue: unlike",
         x=0.5,
         y=0,
         xref="paper",
@@ -193,18 +172,18 @@ def pair_explorer(
         showarrow=False,
     )
     hidden = {"visible": False, "fixedrange": True}
-    fig.update_layout(
-        title=title,
+    titled(
+        fig,
+        title,
+        f"{titles[0]} and {titles[1]} side by side, each under a grid of {b} by {b} "
+        "blocks; pointing at a block lights up the blocks of the other slice that "
+        "make the two alike, in orange, or unlike, in blue.",
         height=400,
         margin={"l": 10, "r": 10, "b": 40, "t": 80},
         plot_bgcolor="rgba(0,0,0,0)",
         xaxis={**hidden, "range": [0, shift + width], "constrain": "domain"},
         yaxis={**hidden, "range": [height, 0], "scaleanchor": "x"},
-        meta={
-            "alt": f"{title}. {titles[0]} and {titles[1]} side by side, each under a "
-            f"grid of {b} by {b} blocks; pointing at a block lights up the blocks of "
-            "the other slice that make the two alike, in red, or unlike, in blue.",
-            "between": np.round(1000 * matrix / top).astype(int).tolist(),
-        },
     )
-    return fig
+    top = np.abs(matrix).max() or 1.0
+    links = np.round(1000 * matrix / top).astype(int).tolist()
+    return fig.update_layout(meta={**fig.layout.meta, "between": links})

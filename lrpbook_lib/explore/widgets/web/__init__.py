@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from lrpbook_lib.explore.palette import SHARED
+
 
 def read(name: str) -> str:
     """A file of this folder as text."""
@@ -10,8 +12,9 @@ def read(name: str) -> str:
 
 
 def script(*names: str) -> str:
-    """The shared script and the named ones as one JavaScript module."""
-    return "\n".join(read(f"{name}.js") for name in ("kit", *names))
+    """Palette, shared script and the named ones as one JavaScript module."""
+    palette = f"const PALETTE = {json.dumps(SHARED)};"
+    return "\n".join([palette, *(read(f"{name}.js") for name in ("kit", *names))])
 
 
 def style(*names: str) -> str:

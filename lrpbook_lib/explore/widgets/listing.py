@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import traitlets
 from matplotlib.figure import Figure
 
-from lrpbook_lib.explore.explorer import HeatmapExplorer
-from lrpbook_lib.explore.web import script, style
-from lrpbook_lib.explore.widget import PageWidget
+from lrpbook_lib.explore.palette import SERIES
+from lrpbook_lib.explore.widgets.explorer import HeatmapExplorer
+from lrpbook_lib.explore.widgets.page import PageWidget
+from lrpbook_lib.explore.widgets.web import script, style
 
 
 class CohortBrowser(PageWidget):
@@ -32,8 +34,8 @@ class CohortBrowser(PageWidget):
         Position of the slice that the reader opened last; -1 at first.
     """
 
-    _esm = script("cohort")
-    _css = style("cohort")
+    _esm = script("listing")
+    _css = style("listing")
     about = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Int(-1).tag(sync=True)
 
@@ -49,19 +51,15 @@ class CohortBrowser(PageWidget):
         model = names[-1] if model is None else model
         if model not in names:
             raise ValueError(f"no model {model!r}; there are {', '.join(names)}")
-        columns: list[dict[str, Any]] = [
-            {"key": "patient", "label": "patient"},
-            {"key": "z", "label": "slice"},
-            {"key": "site", "label": "site"},
-            {"key": "grade", "label": "truth"},
-        ]
+        labels = {"patient": "patient", "z": "slice", "site": "site", "grade": "truth"}
         for name in names:
-            columns += [
-                {"key": f"{name} says", "label": f"{name} says"},
-                {"key": f"{name} score", "label": f"{name} score", "bar": True},
-            ]
-        columns.append({"key": "chance", "label": "chance", "bar": True})
-        says = [{"key": f"{name} says", "label": f"{name} says"} for name in names]
+            labels |= {key: key for key in (f"{name} says", f"{name} score")}
+        labels["chance"] = "chance"
+        columns: list[dict[str, Any]] = [
+            {"key": key, "label": label, "bar": key.endswith(("score", "chance"))}
+            for key, label in labels.items()
+        ]
+        says = [each for each in columns if each["key"].endswith(" says")]
         super().__init__(
             about={
                 "key": about["key"],
@@ -93,12 +91,12 @@ class CohortBrowser(PageWidget):
         """Score of each slice against chance, for each model."""
         fig = Figure(figsize=(5, 3.4))
         axis = fig.subplots()
-        rows = self.about["rows"]
-        for name in (each["key"] for each in self.about["columns"]):
-            if name.endswith(" score"):
-                points = np.array([(r["chance"], r[name]) for r in rows], dtype=float)
-                axis.plot(*points.T, "o", label=name.removesuffix(" score"), alpha=0.7)
-        top = max((row["chance"] for row in rows), default=1)
+        rows = pd.DataFrame(self.about["rows"])
+        scores = rows.filter(regex=" score$").astype(float)
+        for (name, score), color in zip(scores.items(), cycle(SERIES), strict=False):
+            label = str(name).removesuffix(" score")
+            axis.plot(rows["chance"], score, "o", label=label, alpha=0.7, color=color)
+        top = rows["chance"].max()
         axis.plot([0, top], [0, top], "--", color="gray", label="chance")
         axis.set(xlabel="chance", ylabel="score", ylim=(-0.02, 1.02))
         axis.legend()
@@ -106,9 +104,11 @@ class CohortBrowser(PageWidget):
 
 
 def _rows(explorer: HeatmapExplorer, names: list[str]) -> list[dict[str, Any]]:
-    about, chance = explorer.about, explorer.chance
+    about = explorer.about
     rows = []
-    for n, each in enumerate(about["slices"]):
+    for n, (each, chance) in enumerate(
+        zip(about["slices"], explorer.chance, strict=True)
+    ):
         truth = each["truth"]
         row: dict[str, Any] = {
             "slice": n,
@@ -116,12 +116,12 @@ def _rows(explorer: HeatmapExplorer, names: list[str]) -> list[dict[str, Any]]:
             "z": each["label"],
             "site": each["site"] or "–",
             "grade": about["classes"][truth] if truth >= 0 else "unknown",
-            "chance": round(float(chance[n]), 4),
+            "chance": round(float(chance), 4),
         }
-        for m, name in enumerate(names):
-            said = int(np.argmax(about["logits"][m][n]))
+        for name, said, stored in zip(
+            names, explorer.said[:, n], about["stored"], strict=True
+        ):
             row[f"{name} says"] = about["classes"][said]
-            score = about["stored"][m][n][said]["score"]
-            row[f"{name} score"] = score if chance[n] > 0 else None
+            row[f"{name} score"] = stored[n][said]["score"] if chance > 0 else None
         rows.append(row)
     return rows

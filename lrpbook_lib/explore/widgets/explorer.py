@@ -13,31 +13,24 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import nn
 
-from lrpbook_lib.attribution import (
-    chance_level,
-)
+from lrpbook_lib.attribution import chance_level
 from lrpbook_lib.data import SliceSet
-from lrpbook_lib.explore.answers import explain_batch, live_knobs, precomputed
-from lrpbook_lib.explore.given import (
-    class_names,
-    named_composites,
-    quantized,
-    slice_set,
-    slice_words,
-)
-from lrpbook_lib.explore.paper import overlay
+from lrpbook_lib.explore.figures.panels import Panel, panels
+from lrpbook_lib.explore.levels import levels, of_levels, quantized
+from lrpbook_lib.explore.palette import OUTLINE, regions
 from lrpbook_lib.explore.programs import portable
 from lrpbook_lib.explore.runtime import RuntimeMissingError, packed_runtime
-from lrpbook_lib.explore.web import constant, script, style
-from lrpbook_lib.explore.widget import (
-    PageWidget,
-    gray_levels,
-    levels,
-    pack,
-    regions,
+from lrpbook_lib.explore.widgets.answers import (
+    explain_batch,
+    live_knobs,
+    named_composites,
+    precomputed,
+    relevance_program,
 )
-from lrpbook_lib.lrp import Composite, Explainer
-from lrpbook_lib.lrp.exports import Exportable
+from lrpbook_lib.explore.widgets.given import slice_set, slice_words
+from lrpbook_lib.explore.widgets.page import PageWidget, pack
+from lrpbook_lib.explore.widgets.web import constant, script, style
+from lrpbook_lib.lrp import Composite
 
 BUDGET = 20_000_000  # bytes that one explorer may carry
 NOTE = (
@@ -79,6 +72,10 @@ class HeatmapExplorer(PageWidget):
         What the reader has chosen; target -1 is the predicted class.
     images : ndarray of shape (N, C, H, W)
         What the models see: the images in 256 levels.
+    said : ndarray of shape (M, N)
+        Class that each model predicts for each slice.
+    chance : ndarray of shape (N,)
+        Score of a heatmap that knows nothing, for each slice.
     offline_note : str
         Why a page cannot compute; empty if it can.
 
@@ -123,40 +120,31 @@ class HeatmapExplorer(PageWidget):
         named = {"model": models} if isinstance(models, nn.Module) else dict(models)
         if not named:
             raise ValueError("models is empty: name at least one, {'plain': model}")
-        data = slice_set(slices, tumor, brain, labels)
-        self._models = {k: copy.deepcopy(m).eval() for k, m in named.items()}
-        self._composites = named_composites(composites)
+        data = self._data = slice_set(slices, tumor, brain, labels)
+        copies = {name: copy.deepcopy(m).eval() for name, m in named.items()}
+        rules = named_composites(composites)
         self._programs = {
-            (name, composite): Exportable(Explainer(model, rules, start="one"))
-            for name, model in self._models.items()
-            for composite, rules in self._composites.items()
+            (name, composite): relevance_program(model, rules[composite])
+            for name, model in copies.items()
+            for composite in rules
         }
         codes, tones = quantized(data.images)
         low, step = np.moveaxis(tones[..., None, None], 2, 0)
         self.images = (low + step * codes).astype(np.float32)
-        self._data = data
-        first = next(iter(self._composites))
-        masks, brains = map(torch.from_numpy, (data.tumor, data.brain))
-        logits, maps, numbers = precomputed(
-            {name: self._programs[name, first] for name in named},
-            torch.from_numpy(self.images),
-            masks,
-            brains,
+        first = next(iter(rules))
+        images, masks, brains = map(
+            torch.from_numpy, (self.images, data.tumor, data.brain)
         )
+        shown = {name: self._programs[name, first] for name in named}
+        logits, maps, numbers = precomputed(shown, images, masks, brains)
+        self.chance = chance_level(masks, brains).numpy()
+        self.said = logits.argmax(-1)
         self._frames = levels(maps)
-        names = class_names(classes or data.classes, logits.shape[2])
-        knobs = {
-            name: live_knobs(self._programs[next(iter(named)), name])
-            for name in self._composites
-        }
-        assets: dict[str, bytes] = {}
-        tensors: dict[str, list] = {}
-        self.offline_note = ""
-        if offline:
-            example = torch.from_numpy(self.images[:1])
-            assets, tensors, self.offline_note = portable(
-                self._models, self._composites, example
-            )
+        known, count = classes or data.classes, logits.shape[2]
+        classes = known if len(known) == count else [f"class {k}" for k in range(count)]
+        assets, tensors, self.offline_note = (
+            portable(copies, rules, images[:1]) if offline else ({}, {}, "")
+        )
         packed = [pack(codes), pack(data.tumor), pack(data.brain), pack(self._frames)]
         size = sum(map(len, packed)) + sum(map(len, assets.values()))
         if size > BUDGET:
@@ -165,8 +153,6 @@ class HeatmapExplorer(PageWidget):
                 f"MB; an explorer carries {BUDGET / 1e6:.0f}: choose fewer, "
                 "slices.subset(...)"
             )
-        # After the first map, the slice with the largest tumor says most.
-        start = int((data.tumor > 0).sum((1, 2)).argmax())
         super().__init__(
             about={
                 "key": uuid.uuid4().hex,
@@ -174,24 +160,28 @@ class HeatmapExplorer(PageWidget):
                 "note": NOTE,
                 "shape": list(data.images.shape[1:]),
                 "sequences": list(data.sequences),
-                "classes": names,
+                "classes": list(classes),
                 "regions": regions(data.tumor),
                 "models": [
                     {"name": name, "tensors": tensors.get(name, [])} for name in named
                 ],
-                "composites": [{"name": k, **v} for k, v in knobs.items()],
+                "composites": [
+                    {
+                        "name": name,
+                        **live_knobs(self._programs[next(iter(named)), name]),
+                    }
+                    for name in rules
+                ],
                 "preset": {"composite": first, "epsilon": 1e-6, "gamma": 0.25},
-                "slices": slice_words(data, names),
+                "slices": slice_words(data, classes),
                 "tones": tones.tolist(),
                 "logits": np.round(logits.astype(float), 5).tolist(),
                 "stored": numbers,
             },
             assets=assets,
-            pixels=packed[0],
-            labels=packed[1],
-            brain=packed[2],
-            frames=packed[3],
-            slice=start,
+            **dict(zip(("pixels", "labels", "brain", "frames"), packed, strict=True)),
+            # After the first map, the slice with the largest tumor says most.
+            slice=int((data.tumor > 0).sum((1, 2)).argmax()),
             composite=first,
             sequence=data.sequences[-1],
         )
@@ -226,39 +216,34 @@ class HeatmapExplorer(PageWidget):
 
     def alt(self) -> str:
         """Who can be explored, and the mean score of each model."""
-        models = [model["name"] for model in self.about["models"]]
-        means = ", ".join(
-            f"{name} {score:.2f}"
-            for name, score in zip(models, self._scores(), strict=True)
-        )
-        patients = len({each["patient"] for each in self.about["slices"]})
+        means = []
+        for model, said, stored in zip(
+            self.about["models"], self.said, self.about["stored"], strict=True
+        ):
+            # For what it predicts, where there is tumor.
+            scores = [row[k]["score"] for row, k in zip(stored, said, strict=True)]
+            there = np.array(scores)[self.chance > 0]
+            mean = there.mean() if len(there) else float("nan")
+            means.append(f"{model['name']} {mean:.2f}")
+        slices = self.about["slices"]
         return (
-            f"{self.about['title']}. {len(self.about['slices'])} slices of {patients} "
-            f"patients. Mean tumor score of the heatmaps: {means}; by chance "
-            f"{self.chance.mean():.2f}."
+            f"{self.about['title']}. {len(slices)} slices of "
+            f"{len({each['patient'] for each in slices})} patients. Mean tumor score "
+            f"of the heatmaps: {', '.join(means)}; by chance {self.chance.mean():.2f}."
         )
 
     def figure(self) -> Figure:
         """The slice at hand with the stored heatmap of each model."""
-        n, names = self.slice, [model["name"] for model in self.about["models"]]
-        channel = list(self.about["sequences"]).index(self.sequence)
-        gray = gray_levels(self.images[n, channel])
-        fig = Figure(figsize=(2.6 * (len(names) + 1), 3.0))
-        axes = fig.subplots(1, len(names) + 1, squeeze=False)[0]
-        nothing = np.full(gray.shape, 15)
-        for axis, name, level in zip(
-            axes,
-            [self.sequence, *names],
-            [
-                nothing,
-                *(self._frames[m, n, self._said(m, n)] for m in range(len(names))),
-            ],
-            strict=True,
+        n = self.slice
+        image = self.images[n, self.about["sequences"].index(self.sequence)]
+        edge = {OUTLINE: self._data.tumor[n] > 0}
+        row = [Panel(image, None, edge, self.sequence)]
+        for model, said, maps in zip(
+            self.about["models"], self.said, self._frames, strict=True
         ):
-            overlay(axis, gray, level, self._data.tumor[n] > 0)
-            axis.set_title(name, fontsize=10)
-        fig.tight_layout(pad=0.4)
-        return fig
+            heat = of_levels(maps[n, said[n]])
+            row.append(Panel(image, heat, edge, model["name"], limit=1))
+        return panels([row], width=2.6)
 
     def alone(self) -> str:
         """The explorer as HTML that stands alone; it brings the runtime along."""
@@ -296,22 +281,3 @@ class HeatmapExplorer(PageWidget):
             return
         answer = {"id": message["id"], "logits": logits.tolist()}
         self.send(answer, buffers=[relevance.astype(np.float32).tobytes()])
-
-    def _said(self, model: int, n: int) -> int:
-        return int(np.argmax(self.about["logits"][model][n]))
-
-    def _scores(self) -> list[float]:
-        """Mean score of each model, where there is tumor, for what it predicts."""
-        there = np.flatnonzero(self.chance > 0).tolist()
-        return [
-            float(np.mean([rows[n][self._said(m, n)]["score"] for n in there]))
-            if there
-            else float("nan")
-            for m, rows in enumerate(self.about["stored"])
-        ]
-
-    @property
-    def chance(self) -> np.ndarray:
-        """Score of a heatmap that knows nothing, for each slice (N,)."""
-        masks, brains = map(torch.from_numpy, (self._data.tumor, self._data.brain))
-        return chance_level(masks, brains).numpy()

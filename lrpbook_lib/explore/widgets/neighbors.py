@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import traitlets
+from matplotlib.figure import Figure
 
-from lrpbook_lib.explore.pairs import strongest_links
-from lrpbook_lib.explore.slices import as_source, paint
+from lrpbook_lib.explore.figures.links import strongest_links
+from lrpbook_lib.explore.figures.panels import slice_panels
+from lrpbook_lib.explore.figures.pictures import as_source, paint
+from lrpbook_lib.explore.widgets.page import PageWidget
+from lrpbook_lib.explore.widgets.web import script, style
 
 if TYPE_CHECKING:
     from lrpbook_lib.similar import SimilarCases
 
 
-class NeighborBrowser(anywidget.AnyWidget):
+class NeighborBrowser(PageWidget):
     """Pick a query and a layer; see its neighbors, and the links to each.
 
     Without a kernel it answers for the queries in ``prepared``; with one, for all.
@@ -35,11 +37,12 @@ class NeighborBrowser(anywidget.AnyWidget):
         Blocks along a side.
     count : int
         Links of each pair.
+    title : str
     """
 
-    _esm = pathlib.Path(__file__).parent / "neighbors.js"
-    _css = pathlib.Path(__file__).parent / "neighbors.css"
-
+    _esm = script("neighbors")
+    _css = style("neighbors")
+    title = traitlets.Unicode().tag(sync=True)
     queries: traitlets.List = traitlets.List(help="positions and names").tag(sync=True)
     layers = traitlets.List(traitlets.Unicode()).tag(sync=True)
     query = traitlets.Int().tag(sync=True)
@@ -57,6 +60,8 @@ class NeighborBrowser(anywidget.AnyWidget):
         channel: str | None = None,
         blocks: int = 8,
         count: int = 24,
+        *,
+        title: str = "Similar slices (synthetic patients)",
     ) -> None:
         if not len(prepared):
             raise ValueError("prepared is empty: name one query or more.")
@@ -65,7 +70,7 @@ class NeighborBrowser(anywidget.AnyWidget):
                 f"channel is {channel!r}; there are {', '.join(queries.sequences)}."
             )
         layers = list(cases.readers)
-        super().__init__(blocks=blocks, layers=layers, layer=layers[-1])
+        super().__init__(title=title, blocks=blocks, layers=layers, layer=layers[-1])
         self._cases, self._sets, self._count = cases, (queries, atlas), count
         self._channel = queries.sequences.index(channel) if channel else -1
         first = [int(i) for i in prepared]
@@ -75,6 +80,29 @@ class NeighborBrowser(anywidget.AnyWidget):
             self._answer(i)
         self.query = first[0]
         self.observe(lambda change: self._answer(change["new"]), "query")
+
+    def alt(self) -> str:
+        """Which query is shown, and how many of its neighbors are of its grade."""
+        answer = self.answers[f"{self.query}/{self.layer}"]
+        near = answer["neighbors"]
+        same = {k: sum(each[k] for each in near) for k in ("grade", "site")}
+        return (
+            f"{self.title}. Query: {dict(self.queries)[self.query]}. Of its "
+            f"{len(near)} neighbors at {self.layer}, {same['grade']} share its grade "
+            f"and {same['site']} its site. All layers speak for {answer['predicted']}, "
+            f"credibility {answer['credibility']}."
+        )
+
+    def figure(self) -> Figure:
+        """The query at hand and its neighbors at the layer at hand."""
+        near = self.answers[f"{self.query}/{self.layer}"]["neighbors"]
+        queries, atlas = self._sets
+        shown = [(queries, self.query)]
+        shown += [(atlas, int(each["picture"][1:])) for each in near]
+        images, tumors = zip(*(self._slice(*each) for each in shown), strict=True)
+        names = [dict(self.queries)[self.query], *(each["name"] for each in near)]
+        titles = [name.replace(", ", "\n", 2) for name in names]
+        return slice_panels(images, tumors, titles)
 
     def _answer(self, i: int) -> None:
         """Fill in neighbors, links and pictures of a query, unless they are there."""
@@ -88,19 +116,20 @@ class NeighborBrowser(anywidget.AnyWidget):
         found = self._cases.query(queries.subset([i]))
         pictures, answers = {f"q{i}": self._picture(queries, i)}, {}
         support = {
-            name: round(float(getattr(found, name)[0]), 3)
-            for name in ("credibility", "confidence")
+            "predicted": self._cases.classes[int(found.predicted[0])],
+            "credibility": round(float(found.credibility[0]), 3),
+            "confidence": round(float(found.confidence[0]), 3),
         }
-        support["predicted"] = self._cases.classes[int(found.predicted[0])]
-        x = queries[i]["image"]
-        for layer, rows in found.neighbors.items():
-            near = rows[0].tolist()
-            others = torch.stack([atlas[j]["image"] for j in near])
-            explainer = self._cases.explainers[layer]
-            between = block_similarity(explainer, x, others, self.blocks)
+        for layer, (near,) in found.neighbors.items():
+            between = block_similarity(
+                self._cases.explainers[layer],
+                queries[i]["image"],
+                torch.stack([atlas[int(j)]["image"] for j in near]),
+                self.blocks,
+            )
             shown = []
             for j, distance, pair in zip(
-                near, found.distances[layer][0], between.cpu().numpy(), strict=True
+                near.tolist(), found.distances[layer][0], between.cpu(), strict=True
             ):
                 pictures[f"a{j}"] = self._picture(atlas, j)
                 links = strongest_links(pair, self._count)
@@ -123,9 +152,12 @@ class NeighborBrowser(anywidget.AnyWidget):
             self.pictures = {**self.pictures, **pictures}
             self.answers = {**self.answers, **answers}
 
+    def _slice(self, slices: Any, i: int) -> tuple[np.ndarray, np.ndarray]:
+        item = slices[i]
+        return np.asarray(item["image"][self._channel]), np.asarray(item["tumor"])
+
     def _picture(self, slices: Any, i: int) -> str:
-        image = np.asarray(slices[i]["image"][self._channel])
-        return as_source(paint(image, np.asarray(slices[i]["tumor"])))
+        return as_source(paint(*self._slice(slices, i)))
 
 
 def _name(slices: Any, i: int, classes: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from lrpbook_lib.explore import (
     slice_panels,
     three_planes,
 )
-from lrpbook_lib.explore.volumes import REGION_COLORS
+from lrpbook_lib.explore.palette import REGIONS
 
 
 def small_volumes():
@@ -39,7 +39,7 @@ def test_paint_outlines_regions_and_leaves_the_rest():
     free = labels == 0
     np.testing.assert_array_equal(picture[free], paint(image)[free])
     corner = "#{:02X}{:02X}{:02X}".format(*picture[3, 4])
-    assert corner == REGION_COLORS[2]
+    assert corner == REGIONS[2]
 
 
 def test_slice_browser_carries_its_pictures_and_stops():
