@@ -6,7 +6,6 @@ import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from lrpbook_lib.explore import pair_explorer, pair_figure, strongest_links
 from lrpbook_lib.explore.palette import SIGNS
@@ -69,45 +68,6 @@ def test_the_explorer_carries_all_links_and_a_text():
     np.testing.assert_allclose(left, rows / np.abs(rows).max(), atol=1e-3)
     np.testing.assert_allclose(right, columns / np.abs(columns).max(), atol=1e-3)
     assert "one and other side by side" in content["layout"]["meta"]["alt"]
-
-
-def test_the_browser_computes_with_a_kernel_and_shows_the_right_neighbors():
-    import torch
-
-    from lrpbook_lib.explore import NeighborBrowser
-    from lrpbook_lib.similar import SimilarCases, block_similarity
-    from tests.similar.small import LAYERS, cohort, small_net
-
-    atlas, queries = cohort(12), cohort(2, seed=3, first=80)
-    cases = SimilarCases(small_net(), LAYERS, k=3).fit(atlas)
-    browser = NeighborBrowser(cases, queries, atlas, [0], channel="c0", blocks=4)
-    assert set(browser.answers) == {f"0/{layer}" for layer in LAYERS}
-    browser.query = 5
-    assert set(browser.answers) == {f"{q}/{layer}" for q in (0, 5) for layer in LAYERS}
-    rows = cases.query(queries).neighbors["features.2"][5]
-    shown = browser.answers["5/features.2"]["neighbors"]
-    assert [each["picture"] for each in shown] == [f"a{i}" for i in rows]
-    assert all(each["picture"] in browser.pictures for each in shown)
-    for each, i in zip(shown, rows, strict=True):
-        assert each["grade"] == (atlas.labels[i] == queries.labels[5])
-        assert each["site"] == (atlas.site[i] == queries.site[5])
-        assert atlas.patient[i] in each["name"]
-    between = block_similarity(
-        cases.explainers["features.2"],
-        torch.tensor(queries.images[5]),
-        torch.tensor(atlas.images[rows[:1]]),
-        4,
-    )
-    row, column, other_row, other_column, value = shown[0]["links"][0]
-    assert (
-        value == 1
-        and between.abs().max()
-        == between[0, row, column, other_row, other_column].abs()
-    )
-    with pytest.raises(ValueError, match="there are c0, c1"):
-        NeighborBrowser(cases, queries, atlas, [0], channel="flair")
-    with pytest.raises(ValueError, match="prepared is empty"):
-        NeighborBrowser(cases, queries, atlas, [])
 
 
 def test_figures_do_not_need_torch():

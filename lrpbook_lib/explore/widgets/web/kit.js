@@ -1,9 +1,9 @@
-// What the widgets share: elements, packed bytes, pictures, colors and controls.
-// Python joins this file and a widget's own into one module (lrpbook_lib/explore/widget.py).
+// What the widgets share: elements, packed bytes, pictures and controls. Python joins the
+// colors of palette.py (PALETTE), this file and a widget's own into one module.
 
 /** An element: tag, properties (`class`, `text`, `on…` and attributes), children. */
 const h = (tag, props = {}, ...children) => {
-  const svg = ["svg", "path", "line", "polyline", "text", "circle", "rect", "g"];
+  const svg = ["svg", "path", "line", "polyline", "text", "circle", "rect", "image", "g"];
   const element = svg.includes(tag)
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
@@ -35,15 +35,16 @@ const fromBase64 = (text) => {
 };
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // ---- color -------------------------------------------------------------------------
 
-// Orange for, blue against: told apart by color-blind readers, brighter where stronger.
-const FOR = [[150, 52, 0], [213, 94, 0], [255, 214, 130]];
-const AGAINST = [[0, 62, 130], [0, 125, 195], [150, 222, 255]];
-const LINES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"];
-const REGIONS = { 1: "#56b4e9", 2: "#f0e442", 4: "#ff8ad8" };
-const colorOf = (label) => REGIONS[label] ?? "#ffffff";
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+const [FOR, AGAINST] = [PALETTE.for.map(rgb), PALETTE.against.map(rgb)];
+const lineColor = (n) => PALETTE.series[n % PALETTE.series.length];
+const colorOf = (label) => PALETTE.regions[label] ?? PALETTE.outline;
+/** Signed strength (-1..1) of one of the 31 levels that Python's `levels` made. */
+const strengthOf = (level) => ((level - 15) / 15) * Math.abs((level - 15) / 15);
 
 const TABLE = (() => {
   // Signed strength -1..1 in 511 steps to red, green, blue.
@@ -126,14 +127,24 @@ class Picture {
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.drawImage(this.small, 0, 0, this.canvas.width, this.canvas.height);
     pen.setTransform(this.scale, 0, 0, this.scale, 0, 0);
-    for (const [path, color] of paths) {
-      pen.lineWidth = 3.2 / this.scale; // a dark rim keeps the line readable on white
-      pen.strokeStyle = "rgba(0, 0, 0, 0.55)";
-      pen.stroke(path);
-      pen.lineWidth = 1.6 / this.scale;
-      pen.strokeStyle = color;
+    for (const [path, color] of paths) this.line(path, color);
+  }
+
+  /** A line over the picture; a dark rim keeps it readable on white. */
+  line(path, color, width = 1.6) {
+    const pen = this.canvas.getContext("2d");
+    for (const [wide, stroke] of [[2 * width, "rgba(0, 0, 0, 0.55)"], [width, color]]) {
+      pen.lineWidth = wide / this.scale;
+      pen.strokeStyle = stroke;
       pen.stroke(path);
     }
+  }
+
+  /** The pixel under the pointer. */
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const place = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    return place.map((part, i) => clamp(Math.floor(part * this.size[i]), 0, this.size[i] - 1));
   }
 }
 
@@ -174,6 +185,9 @@ const slider = ({ label, min, max, step = 1, value, format = String, oninput }) 
   const name = h("label", { for: id, text: label });
   return { root: h("div", { class: "lrpx-slider" }, name, shown, input), input, set };
 };
+
+const opacitySlider = (value, oninput) =>
+  slider({ label: "Opacity", min: 0, max: 1, step: 0.05, value, format: percent, oninput });
 
 /** A labeled menu of `[value, text]` pairs. */
 const menu = ({ label, options, value, onchange }) => {
@@ -217,13 +231,27 @@ const keyHelp = (keys) =>
     ),
   );
 
+/** What keys do, unless they are meant for one of the controls `within`. */
+const onKeys = (element, within, acts) =>
+  element.addEventListener("keydown", (event) => {
+    if (event.target.matches(within) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation(); // JupyterLab has plans of its own for single letters
+    act(event);
+  });
+
+const swatch = (color) => {
+  const dot = h("span", { class: "lrpx-swatch", "aria-hidden": "true" });
+  dot.style.background = color;
+  return dot;
+};
+
 /** Colors and names of regions `[label, name]`. */
 const legendOf = (regions) =>
-  h("p", { class: "lrpx-legend" }, ...regions.map(([label, name]) => {
-    const dot = h("span", { class: "lrpx-swatch", "aria-hidden": "true" });
-    dot.style.background = colorOf(label);
-    return h("span", {}, dot, name);
-  }));
+  h("p", { class: "lrpx-legend" },
+    ...regions.map(([label, name]) => h("span", {}, swatch(colorOf(label)), name)));
 
 /** Words for screen readers, said once things stand still. */
 const announcer = () => {

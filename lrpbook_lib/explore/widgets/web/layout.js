@@ -44,7 +44,7 @@ Explorer.prototype.build = function build() {
     value: this.get("composite"), onchange: change("composite") });
   this.epsilon = powers({ label: "Epsilon", low: 1e-6, high: 10, value: this.get("epsilon"), oninput: change("epsilon") });
   this.gamma = slider({ label: "Gamma", min: 0, max: 3, step: 0.05, value: this.get("gamma"), format: two, oninput: change("gamma") });
-  const opacity = slider({ label: "Opacity", min: 0, max: 1, step: 0.05, value: view.opacity, format: percent, oninput: look("opacity") });
+  const opacity = opacitySlider(view.opacity, look("opacity"));
   const threshold = slider({ label: "Hide below", min: 0, max: 1, step: 0.02, value: 0, format: percent, oninput: look("threshold") });
   this.show = { heat: check({ label: "heatmap", value: true, onchange: look("heat") }),
     outline: check({ label: "outlines", value: true, onchange: look("outline") }) };
@@ -112,37 +112,31 @@ Explorer.prototype.listen = function listen() {
   for (const event of ["pointerdown", "keydown"]) {
     this.root.addEventListener(event, () => this.touch(), { once: true, capture: true });
   }
-  for (const { picture: { canvas } } of this.panels) {
-    const at = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return [clamp(Math.floor(((event.clientX - box.left) / box.width) * width), 0, width - 1),
-        clamp(Math.floor(((event.clientY - box.top) / box.height) * height), 0, height - 1)];
-    };
+  for (const { picture } of this.panels) {
+    const { canvas } = picture;
     canvas.addEventListener("pointerdown", (event) => {
       if (this.tool !== "look") {
         this.edits.remember();
         canvas.setPointerCapture(event.pointerId);
       }
-      this.point(...at(event), true);
+      this.point(...picture.at(event), true);
     });
-    canvas.addEventListener("pointermove", (event) => this.point(...at(event), event.buttons === 1));
+    canvas.addEventListener("pointermove", (event) => this.point(...picture.at(event), event.buttons === 1));
     canvas.addEventListener("pointerleave", () => ((this.view.cursor = null), this.redraw()));
     // While a finger paints, the page must not scroll under it.
     canvas.addEventListener("touchmove", (event) => this.tool !== "look" && event.preventDefault(), { passive: false });
-    canvas.addEventListener("keydown", (event) => {
-      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-      const [x, y] = this.view.cursor ?? [Math.floor(width / 2), Math.floor(height / 2)];
-      if (moves[event.key]) {
-        const far = event.shiftKey ? 5 : 1;
-        const [dx, dy] = moves[event.key];
-        this.point(clamp(x + far * dx, 0, width - 1), clamp(y + far * dy, 0, height - 1), false);
-        this.voice.say(this.reading.textContent);
-      } else if (event.key === "Enter" || event.key === " ") {
-        if (this.tool !== "look") this.edits.remember();
-        this.point(x, y, true);
-      } else return;
-      event.preventDefault();
-    });
+    const cursor = () => this.view.cursor ?? [Math.floor(width / 2), Math.floor(height / 2)];
+    const move = (dx, dy) => (event) => {
+      const [[x, y], far] = [cursor(), event.shiftKey ? 5 : 1];
+      this.point(clamp(x + far * dx, 0, width - 1), clamp(y + far * dy, 0, height - 1), false);
+      this.voice.say(this.reading.textContent);
+    };
+    const act = () => {
+      if (this.tool !== "look") this.edits.remember();
+      this.point(...cursor(), true);
+    };
+    onKeys(canvas, "button", { ArrowLeft: move(-1, 0), ArrowRight: move(1, 0), ArrowUp: move(0, -1),
+      ArrowDown: move(0, 1), Enter: act, " ": act });
   }
   const resize = (by) => {
     this.size.set(clamp(this.brush + by, 1, Number(this.size.input.max)));
@@ -154,20 +148,12 @@ Explorer.prototype.listen = function listen() {
     select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
     select.dispatchEvent(new Event("change"));
   };
-  const keys = {
+  onKeys(this.root, "select, input[type=file]", {
     v: () => this.take("look"), e: () => this.tools.erase.click(), p: () => this.tools.paint.click(),
     "[": () => resize(-1), "]": () => resize(1), n: () => this.step(1), b: () => this.step(-1), t: nextTarget,
     h: () => this.show.heat.input.click(), o: () => this.show.outline.input.click(),
     x: () => this.engine && this.eraseTumor(), m: () => this.engine && this.eraseMirror(),
     z: () => this.back.click(), r: () => this.fresh.click(),
-  };
-  this.root.addEventListener("keydown", (event) => {
-    if (event.target.matches("select, input[type=file]") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = keys[event.key.toLowerCase()];
-    if (!act) return;
-    event.preventDefault();
-    event.stopPropagation(); // JupyterLab has plans of its own for single letters
-    act();
   });
   // Another widget, such as a table of the cohort, may ask for a slice.
   this.opened = ({ detail }) => {
@@ -199,10 +185,7 @@ const render = async ({ model, el }) => {
     const target = wanted === PREDICTED ? argmax(logits) : wanted;
     const numbers = about.stored[m][n][target];
     const from = ((m * about.slices.length + n) * about.classes.length + target) * pixels;
-    const heat = Float32Array.from({ length: pixels }, (_, i) => {
-      const level = (frames[from + i] - 15) / 15;
-      return numbers.limit * level * Math.abs(level);
-    });
+    const heat = Float32Array.from({ length: pixels }, (_, i) => numbers.limit * strengthOf(frames[from + i]));
     return { ...numbers, heat, logits, target };
   };
   const logits = (name, n) => about.logits[about.models.findIndex((each) => each.name === name)][n];

@@ -88,7 +88,6 @@ class Panel {
   }
 
   cross([x, y], brush) {
-    const pen = this.picture.canvas.getContext("2d");
     const path = new Path2D();
     if (brush) path.arc(x + 0.5, y + 0.5, brush + 0.5, 0, 7);
     else {
@@ -97,10 +96,6 @@ class Panel {
         path.lineTo(x + 0.5 + 4 * dx, y + 0.5 + 4 * dy);
       }
     }
-    for (const [wide, color] of [[4, "rgba(0,0,0,.6)"], [1.8, "#fff"]]) {
-      pen.lineWidth = wide / this.picture.scale;
-      pen.strokeStyle = color;
-      pen.stroke(path);
-    }
+    this.picture.line(path, "white", 1.8);
   }
 }

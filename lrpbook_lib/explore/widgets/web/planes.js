@@ -21,7 +21,6 @@ const volume = async (model, root) => {
   const length = (value, axis) => Math.round((value + about.offset[axis]) * spacing[axis]);
   const view = { opacity: 0.8, heat: true, outline: true };
   const index = (point) => (point[0] * shape[1] + point[1]) * shape[2] + point[2];
-  const strengthOf = (level) => ((level - 15) / 15) * Math.abs((level - 15) / 15);
 
   const planes = PLANES.map((plane) => {
     const [width, height] = [shape[plane.right], shape[plane.up]];
@@ -60,21 +59,18 @@ const volume = async (model, root) => {
     };
     const follow = (event) => {
       if (event.type === "pointermove" && event.buttons !== 1) return;
-      const box = picture.canvas.getBoundingClientRect();
-      const x = clamp(Math.floor(((event.clientX - box.left) / box.width) * width), 0, width - 1);
-      const y = clamp(Math.floor(((event.clientY - box.top) / box.height) * height), 0, height - 1);
-      go(pointAt(x, y));
+      go(pointAt(...picture.at(event)));
     };
     picture.canvas.addEventListener("pointerdown", follow);
     picture.canvas.addEventListener("pointermove", follow);
-    picture.canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: [plane.right, 1], ArrowRight: [plane.right, -1], ArrowUp: [plane.up, 1],
-        ArrowDown: [plane.up, -1], PageUp: [plane.cut, 1], PageDown: [plane.cut, -1] }[event.key];
-      if (!step) return;
-      event.preventDefault();
+    const step = (axis, by) => (event) => {
       const point = [...at];
-      point[step[0]] += step[1] * (event.shiftKey ? 5 : 1);
+      point[axis] += by * (event.shiftKey ? 5 : 1);
       go(point);
+    };
+    onKeys(picture.canvas, "button", {
+      ArrowLeft: step(plane.right, 1), ArrowRight: step(plane.right, -1), ArrowUp: step(plane.up, 1),
+      ArrowDown: step(plane.up, -1), PageUp: step(plane.cut, 1), PageDown: step(plane.cut, -1),
     });
     const words = h("figcaption", { class: "lrpx-label", text: plane.name });
     return { draw, root: h("figure", {}, words, picture.canvas) };
@@ -105,8 +101,7 @@ const volume = async (model, root) => {
         go(point);
       } }));
   const look = (name, label) => check({ label, value: true, onchange: (on) => ((view[name] = on), redraw()) });
-  const opacity = slider({ label: "Opacity", min: 0, max: 1, step: 0.05, value: view.opacity, format: percent,
-    oninput: (value) => ((view.opacity = value), redraw()) });
+  const opacity = opacitySlider(view.opacity, (value) => ((view.opacity = value), redraw()));
   const bar = colorBar();
   bar.set("max");
   const body = frame(about.title,

@@ -14,22 +14,18 @@ const replay = async (model, root) => {
   const gray = (n) => images.subarray(n * pixels, (n + 1) * pixels);
   const paths = Array.from({ length: slices }, (_, n) => {
     const region = labels.subarray(n * pixels, (n + 1) * pixels);
-    return [[outline(region, width, height, (label) => label > 0), "#ffffff"]];
+    return [[outline(region, width, height, (label) => label > 0), PALETTE.outline]];
   });
-  /** Signed strength of one frame; Python stored sign * sqrt(strength) in 31 levels. */
   const frameOf = (m, epoch, n) => {
     const from = ((m * (last + 1) + epoch) * slices + n) * pixels;
-    for (let i = 0; i < pixels; i += 1) {
-      const level = (heat[from + i] - 15) / 15;
-      strength[i] = level * Math.abs(level);
-    }
+    for (let i = 0; i < pixels; i += 1) strength[i] = strengthOf(heat[from + i]);
     return strength;
   };
 
   const table = h("div", { class: "lrpx-replay" });
   table.style.setProperty("--columns", slices);
   const cells = about.models.map((name, m) => {
-    const heading = h("div", { class: "lrpx-replay-model" }, swatch(m), h("b", { text: name }));
+    const heading = h("div", { class: "lrpx-replay-model" }, swatch(lineColor(m)), h("b", { text: name }));
     table.append(heading);
     return Array.from({ length: slices }, (_, n) => {
       const picture = new Picture(width, height);
@@ -64,7 +60,6 @@ const replay = async (model, root) => {
     );
     chart.set(state.epoch);
   });
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const go = (epoch) => {
     state.epoch = clamp(epoch, 0, last);
     scrub.set(state.epoch);
@@ -103,15 +98,7 @@ const replay = async (model, root) => {
   };
   const toggle = (name, label) =>
     check({ label, value: state[name], onchange: (on) => ((state[name] = on), draw()) });
-  const opacity = slider({
-    label: "Opacity",
-    min: 0,
-    max: 1,
-    step: 0.05,
-    value: state.opacity,
-    format: percent,
-    oninput: (value) => ((state.opacity = value), draw()),
-  });
+  const opacity = opacitySlider(state.opacity, (value) => ((state.opacity = value), draw()));
   const bar = colorBar();
   bar.set("max", " of each map");
   const shown = [toggle("heat", "relevance"), toggle("outline", "tumor outline")];
@@ -127,19 +114,13 @@ const replay = async (model, root) => {
     keyHelp({ "← →": "epoch back, forth", "Home End": "first, last epoch", Space: "play, pause", H: "relevance on, off" }),
     voice.root,
   );
-  body.addEventListener("keydown", (event) => {
-    if (event.target.matches("input, select, summary, button") || event.ctrlKey || event.metaKey) return;
-    const act = {
-      ArrowLeft: () => go(state.epoch - 1),
-      ArrowRight: () => go(state.epoch + 1),
-      Home: () => go(0),
-      End: () => go(last),
-      " ": () => play.click(),
-      h: () => shown[0].input.click(),
-    }[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
+  onKeys(body, "input, select, summary, button", {
+    ArrowLeft: () => go(state.epoch - 1),
+    ArrowRight: () => go(state.epoch + 1),
+    Home: () => go(0),
+    End: () => go(last),
+    " ": () => play.click(),
+    h: () => shown[0].input.click(),
   });
   const follow = () => {
     if (model.get("epoch") !== state.epoch) go(model.get("epoch"));
@@ -154,24 +135,17 @@ const replay = async (model, root) => {
   };
 };
 
-const swatch = (m) => {
-  const dot = h("span", { class: "lrpx-swatch", "aria-hidden": "true" });
-  dot.style.background = LINES[m % LINES.length];
-  return dot;
-};
-
 /** Mean score of each model over the epochs, with chance and a cursor to drag. */
 const curves = (about, go) => {
   const [W, H, left, right, top, bottom] = [320, 150, 30, 8, 8, 24];
   const last = Math.max(1, about.epochs.length - 1);
   const x = (epoch) => left + (epoch / last) * (W - left - right);
   const y = (value) => top + (1 - value) * (H - top - bottom);
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const lines = about.score.map((rows, m) =>
     h("polyline", {
       points: rows.map((row, epoch) => `${x(epoch)},${y(mean(row))}`).join(" "),
       fill: "none",
-      stroke: LINES[m % LINES.length],
+      stroke: lineColor(m),
       "stroke-width": 2.5,
       "stroke-dasharray": m === 0 ? null : `${6 + 2 * m} ${m + 1}`,
     }),
