@@ -69,7 +69,7 @@ class NeighborBrowser(PageWidget):
             raise ValueError(
                 f"channel is {channel!r}; there are {', '.join(queries.sequences)}."
             )
-        layers = list(cases.readers)
+        layers = list(cases.explainers)
         super().__init__(title=title, blocks=blocks, layers=layers, layer=layers[-1])
         self._cases, self._sets, self._count = cases, (queries, atlas), count
         self._channel = queries.sequences.index(channel) if channel else -1
