@@ -52,7 +52,7 @@ def arms_figure(
                 continue
             x = part["estimate"]
             symbol = ("circle", "diamond-open")[nth]
-            dots = go.Scatter(
+            fig.add_scatter(
                 x=x,
                 y=part.index,
                 error_x={"array": part["high"] - x, "arrayminus": x - part["low"]},
@@ -62,8 +62,9 @@ def arms_figure(
                 showlegend=col == 1,
                 marker={"color": SERIES[nth], "size": 9, "symbol": symbol},
                 hovertemplate="%{y}: %{x:.2f}",
+                row=1,
+                col=col,
             )
-            fig.add_trace(dots, row=1, col=col)
             numbers = ", ".join(f"{arm} {value:.2f}" for arm, value in x.items())
             told.append(f"{metric} {name}: {numbers}")
         if isinstance(chance, str):

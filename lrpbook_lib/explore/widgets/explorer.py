@@ -88,7 +88,6 @@ class HeatmapExplorer(PageWidget):
         "engine", "measure", "edit", "panel", "explorer", "layout"
     )
     _css = style("explorer")
-    about = traitlets.Dict().tag(sync=True)
     assets = traitlets.Dict().tag(sync=True)
     pixels = traitlets.Bytes().tag(sync=True)
     labels = traitlets.Bytes().tag(sync=True)

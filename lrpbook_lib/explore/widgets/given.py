@@ -65,19 +65,17 @@ def slice_set(slices: Any, tumor: Any, brain: Any, labels: Any) -> SliceSet:
 
 def slice_words(data: SliceSet, classes: Sequence[str]) -> list[dict[str, Any]]:
     """What the menus say of each slice."""
-    rows = []
-    for patient, site, z, label in zip(
-        data.patient, data.site, data.z, data.labels, strict=True
-    ):
-        grade = classes[label] if 0 <= label < len(classes) else "unknown"
-        rows.append(
-            {
-                "patient": str(patient),
-                "group": f"{patient} ({grade})",
-                "label": f"z {z}",
-                "site": str(site),
-                "words": f"site {site}" if site else "",
-                "truth": int(label),
-            }
+    known = dict(enumerate(classes))
+    return [
+        {
+            "patient": str(patient),
+            "group": f"{patient} ({known.get(int(label), 'unknown')})",
+            "label": f"z {z}",
+            "site": str(site),
+            "words": f"site {site}" if site else "",
+            "truth": int(label),
+        }
+        for patient, site, z, label in zip(
+            data.patient, data.site, data.z, data.labels, strict=True
         )
-    return rows
+    ]

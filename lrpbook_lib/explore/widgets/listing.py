@@ -36,7 +36,6 @@ class CohortBrowser(PageWidget):
 
     _esm = script("listing")
     _css = style("listing")
-    about = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Int(-1).tag(sync=True)
 
     def __init__(

@@ -42,7 +42,6 @@ class NeighborBrowser(PageWidget):
 
     _esm = script("neighbors")
     _css = style("neighbors")
-    title = traitlets.Unicode().tag(sync=True)
     queries: traitlets.List = traitlets.List(help="positions and names").tag(sync=True)
     layers = traitlets.List(traitlets.Unicode()).tag(sync=True)
     query = traitlets.Int().tag(sync=True)
@@ -70,7 +69,9 @@ class NeighborBrowser(PageWidget):
                 f"channel is {channel!r}; there are {', '.join(queries.sequences)}."
             )
         layers = list(cases.explainers)
-        super().__init__(title=title, blocks=blocks, layers=layers, layer=layers[-1])
+        super().__init__(
+            about={"title": title}, blocks=blocks, layers=layers, layer=layers[-1]
+        )
         self._cases, self._sets, self._count = cases, (queries, atlas), count
         self._channel = queries.sequences.index(channel) if channel else -1
         first = [int(i) for i in prepared]
@@ -87,7 +88,7 @@ class NeighborBrowser(PageWidget):
         near = answer["neighbors"]
         same = {k: sum(each[k] for each in near) for k in ("grade", "site")}
         return (
-            f"{self.title}. Query: {dict(self.queries)[self.query]}. Of its "
+            f"{self.about['title']}. Query: {dict(self.queries)[self.query]}. Of its "
             f"{len(near)} neighbors at {self.layer}, {same['grade']} share its grade "
             f"and {same['site']} its site. All layers speak for {answer['predicted']}, "
             f"credibility {answer['credibility']}."

@@ -12,6 +12,7 @@ from typing import Any
 
 import anywidget
 import numpy as np
+import traitlets
 from matplotlib.figure import Figure
 
 from lrpbook_lib.explore.figures.alt import png
@@ -28,7 +29,14 @@ class PageWidget(anywidget.AnyWidget):
     A derived class says what it shows in :meth:`alt` and draws itself in
     :meth:`figure`. The picture travels as the output's ``image/png``: print, readers
     without JavaScript and viewers without widgets see that.
+
+    Attributes
+    ----------
+    about : dict
+        The ``title``, and what else the script reads once.
     """
+
+    about = traitlets.Dict().tag(sync=True)
 
     @abstractmethod
     def alt(self) -> str:

@@ -43,7 +43,6 @@ class VolumeExplorer(PageWidget):
 
     _esm = script("planes")
     _css = style("planes")
-    about = traitlets.Dict().tag(sync=True)
     gray = traitlets.Bytes().tag(sync=True)
     heat = traitlets.Bytes().tag(sync=True)
     labels = traitlets.Bytes().tag(sync=True)

@@ -55,7 +55,6 @@ class TrainingReplay(PageWidget):
 
     _esm = script("replay")
     _css = style("replay")
-    about = traitlets.Dict().tag(sync=True)
     images = traitlets.Bytes().tag(sync=True)
     labels = traitlets.Bytes().tag(sync=True)
     heat = traitlets.Bytes().tag(sync=True)

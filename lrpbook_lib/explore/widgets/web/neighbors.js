@@ -78,7 +78,7 @@ const neighbors = (model, el) => {
         `Left: ${name}. Right: ${one.name}, at distance ${one.distance}. ` +
         "Orange links make them alike, blue ones unlike." }));
   };
-  const root = frame(model.get("title"), h("div", { class: "lrpx-pick" }, query.root, layer.root), body);
+  const root = frame(model.get("about").title, h("div", { class: "lrpx-pick" }, query.root, layer.root), body);
   root.classList.add("lrpbook-neighbors");
   el.append(root);
   const names = ["query", "layer", "answers"].map((name) => `change:${name}`);
