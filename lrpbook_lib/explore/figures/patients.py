@@ -127,7 +127,7 @@ def protocol_scores(
         y=mean,
         error_y={"array": above, "arrayminus": below},
         mode="markers",
-        marker={"size": 12},
+        marker={"size": 12, "color": SERIES[0]},
     )
     fig = go.Figure(dots)
     fig.add_hline(y=chance, line_dash="dash", annotation_text="chance")

@@ -63,7 +63,7 @@ const neighbors = (model, el) => {
     };
     const strip = answer.neighbors.map((each, i) =>
       h("button", { type: "button", "aria-pressed": String(i === picked), onclick: () => pick(i) },
-        h("img", { src: pictures[each.picture], alt: "" }),
+        h("img", { src: pictures[each.picture], alt: each.name }),
         h("span", { text: each.name }),
         ...["grade", "site"].map((what) => h("span", { class: each[what] ? "same" : "other",
           text: `${each[what] ? "same" : "other"} ${what}` }))));
