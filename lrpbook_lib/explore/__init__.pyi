@@ -8,6 +8,12 @@ from .figures.arms import (
     difference_text as difference_text,
     knobs_figure as knobs_figure,
 )
+from .figures.blocks import (
+    Link as Link,
+    pair_explorer as pair_explorer,
+    pair_figure as pair_figure,
+    strongest_links as strongest_links,
+)
 from .figures.contours import (
     densest_region as densest_region,
     relevance_contours as relevance_contours,
@@ -16,25 +22,12 @@ from .figures.curves import (
     curves_figure as curves_figure,
     front_figure as front_figure,
 )
-from .figures.links import (
-    Link as Link,
-    pair_explorer as pair_explorer,
-    pair_figure as pair_figure,
-    strongest_links as strongest_links,
-)
 from .figures.panels import (
     Panel as Panel,
     before_after as before_after,
     heatmap_panels as heatmap_panels,
     panels as panels,
     slice_panels as slice_panels,
-)
-from .figures.patients import (
-    choice_along_z as choice_along_z,
-    cohort_explorer as cohort_explorer,
-    intensity_curves as intensity_curves,
-    protocol_scores as protocol_scores,
-    site_grade_bars as site_grade_bars,
 )
 from .figures.pictures import (
     paint as paint,
@@ -43,6 +36,13 @@ from .figures.pictures import (
 from .figures.planes import (
     sequence_panels as sequence_panels,
     three_planes as three_planes,
+)
+from .figures.sites import (
+    choice_along_z as choice_along_z,
+    cohort_explorer as cohort_explorer,
+    intensity_curves as intensity_curves,
+    protocol_scores as protocol_scores,
+    site_grade_bars as site_grade_bars,
 )
 from .widgets.explorer import (
     HeatmapExplorer as HeatmapExplorer,

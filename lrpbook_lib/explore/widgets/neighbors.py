@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 
-from lrpbook_lib.explore.figures.links import strongest_links
+from lrpbook_lib.explore.figures.blocks import strongest_links
 from lrpbook_lib.explore.figures.panels import slice_panels
 from lrpbook_lib.explore.figures.pictures import as_source, paint
 from lrpbook_lib.explore.widgets.page import PageWidget

@@ -1,4 +1,4 @@
-"""Patients at a glance: sites, grades, intensities, and which slices are chosen."""
+"""A cohort at a glance: sites, grades, intensities, and which slices are chosen."""
 
 from __future__ import annotations
 
