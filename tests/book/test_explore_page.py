@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lrpbook_lib.explore.given import EPSILON_GAMMA
 from lrpbook_lib.explore.runtime import RUNTIME
+from lrpbook_lib.explore.widgets.answers import EPSILON_GAMMA
 from lrpbook_lib.lrp import COMPOSITES, Explainer
 from lrpbook_lib.lrp.exports import Exportable
 from lrpbook_lib.models import GliomaCNN
