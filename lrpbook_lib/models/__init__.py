@@ -1,4 +1,5 @@
 """The networks of the book."""
 
 from .glioma_cnn import GliomaCNN
+from .graz_net import GrazNet
 from .slice_net import SliceNet
