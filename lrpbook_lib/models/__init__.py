@@ -1,5 +1,6 @@
 """The networks of the book."""
 
+from .dense_net import DenseNet
 from .glioma_cnn import GliomaCNN
 from .graz_net import GrazNet
 from .slice_net import SliceNet
