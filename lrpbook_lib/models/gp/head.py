@@ -180,7 +180,7 @@ class GPNet(nn.Module):
         -------
         logits : Tensor of shape (B, classes)
         map : Tensor of shape ``(B, 1, *space)``
-            With a graph: a loss on it reaches every parameter.
+            With a graph: a loss on it trains the trunk.
         """
         logits, maps = self.maps(x, kind)
         target = logits.argmax(1) if target is None else target

@@ -99,7 +99,8 @@ def _doubling(inside: int, outside: int, up: Up) -> nn.Module:
 class GPReconResNet(GPNet):
     """GP-ReconResNet of Chatterjee et al. 2026 (``chatterjee2026``).
 
-    17,272,918 parameters as it stands, as in the published runs.
+    17,272,918 parameters as it stands, counted in the authors' code at the settings
+    of their runs.
 
     Parameters
     ----------

@@ -125,7 +125,8 @@ class ShuffleUNetTrunk(Trunk):
 class GPShuffleUNet(GPNet):
     """GP-ShuffleUNet of Chatterjee et al. 2026 (``chatterjee2026``).
 
-    26,371,587 parameters as it stands, as in the published runs.
+    26,371,587 parameters as it stands, counted in the authors' code at the settings
+    of their runs.
 
     Parameters
     ----------

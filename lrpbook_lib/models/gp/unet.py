@@ -86,8 +86,8 @@ def _doubling(inside: int, outside: int, up: Up) -> nn.Module:
 class GPUNet(GPNet):
     """GP-UNet of Chatterjee et al. 2026 (``chatterjee2026``).
 
-    1,740,675 parameters as it stands, as in the published runs; 1,863,555 with
-    transposed convolutions, the default of the authors' code.
+    1,740,675 parameters as it stands, counted in the authors' code at the settings of
+    their runs; 1,863,555 with transposed convolutions, that code's default.
 
     Parameters
     ----------
