@@ -42,7 +42,6 @@ from .stamped import (
 )
 from .statistics import (
     bootstrap_interval as bootstrap_interval,
-    paired_test as paired_test,
 )
 from .trainer import (
     Trainer as Trainer,
