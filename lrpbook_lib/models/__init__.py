@@ -1,4 +1,4 @@
-"""The networks of the book."""
+"""The networks of the book, by name, and what rebuilds one."""
 
-from .glioma_cnn import GliomaCNN
-from .slice_net import SliceNet
+from .paper import GliomaCNN, PoolingCNN, SliceNet
+from .spec import NETWORKS, ModelSpec, build, register_network
