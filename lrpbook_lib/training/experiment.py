@@ -176,15 +176,3 @@ class Experiment:
     def from_dict(cls, plain: Mapping[str, Any]) -> Experiment:
         """Settings read from a file; an unknown key is an error that names it."""
         return from_dict(cls, plain)
-
-    def flat(self) -> dict[str, Any]:
-        """Settings by dotted name, for the columns of a table of results."""
-        return dict(_flat(self.to_dict()))
-
-
-def _flat(plain: Mapping[str, Any], where: str = "") -> Any:
-    for key, value in plain.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{where}{key}.")
-        else:
-            yield f"{where}{key}", value

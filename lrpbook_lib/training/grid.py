@@ -156,13 +156,16 @@ def _on_cluster(
 def _table(
     grid: list[Experiment], folder: Path, errors: dict[str, str]
 ) -> pd.DataFrame:
+    if not grid:
+        return pd.DataFrame()
     rows = []
     for experiment in grid:
         path = folder / experiment.name / "result.json"
         done = path.is_file()
-        found = json.loads(path.read_text("utf-8")) if done else {}
-        status = {"status": "done" if done else "failed"}
+        row = {"status": "done"} if done else {"status": "failed"}
         if not done:
-            status["error"] = errors.get(experiment.name, "")
-        rows.append({"run": experiment.name, **experiment.flat(), **status, **found})
-    return pd.DataFrame(rows).set_index("run") if rows else pd.DataFrame()
+            row["error"] = errors.get(experiment.name, "")
+        rows.append(row | (json.loads(path.read_text("utf-8")) if done else {}))
+    settings = pd.json_normalize([experiment.to_dict() for experiment in grid])
+    names = pd.Index([experiment.name for experiment in grid], name="run")
+    return pd.concat([settings, pd.DataFrame(rows)], axis=1).set_index(names)

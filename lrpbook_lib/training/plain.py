@@ -113,15 +113,12 @@ def from_dict(kind: Any, plain: Any, where: str = "") -> Any:
                 f"{near(name, LOSSES)}; there are {', '.join(LOSSES)}."
             )
         kind = LOSSES[name]
-    known = {f.name: f for f in fields(kind)}
+    known = [f.name for f in fields(kind)]
     if unknown := [key for key in values if key not in known]:
         said = "; ".join(f"{where}{k}{near(k, known)}" for k in unknown)
         raise SettingsError(
             f"Unknown settings of {kind.__name__}: {said}. It has {', '.join(known)}."
         )
-    needed = [name for name, f in known.items() if _default(f) is MISSING]
-    if missing := [key for key in needed if key not in values]:
-        raise SettingsError(f"{kind.__name__} needs {', '.join(missing)}.")
     hints = get_type_hints(kind)
     for key, value in values.items():
         inner = [t for t in (hints[key], *get_args(hints[key])) if is_dataclass(t)]
