@@ -40,8 +40,8 @@ def real_data(*files: str) -> Path:
     home = data_home()
     if absent := [f for f in files if home is None or not (home / f).exists()]:
         raise AbsentDataError(
-            f"the real data is not on this machine: LRPBOOK_DATA names a folder with "
-            f"{', '.join(absent)} ({home or 'not set'})"
+            f"{', '.join(absent)} is not on this machine: let LRPBOOK_DATA name a "
+            f"folder of real data that holds it (now: {home})"
         )
     assert home is not None
     return home
