@@ -1,7 +1,7 @@
-"""The networks of the book."""
+"""The networks of the book, by name, and what rebuilds one."""
 
 from .dense_net import DenseNet
-from .glioma_cnn import GliomaCNN
 from .gp import GlobalPooling, GPNet, GPReconResNet, GPShuffleUNet, GPUNet, UNetTrunk
 from .graz_net import GrazNet
-from .slice_net import SliceNet
+from .paper import GliomaCNN, PoolingCNN, SliceNet
+from .spec import NETWORKS, ModelSpec, build, register_network

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .spec import register_network
+
 
 class DenseLayer(nn.Sequential):
     r"""Norm, ReLU, convolution, twice; what goes in stands before what comes out.
@@ -48,6 +50,7 @@ class DenseLayer(nn.Sequential):
         return torch.cat([x, super().forward(x)], 1)
 
 
+@register_network
 class DenseNet(nn.Module):
     """Blocks in which every layer sees the outputs of all layers before it.
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from .spec import register_network
+
 
 class NonPositive(nn.Module):
     r"""A bias that cannot be positive, as a function of a free parameter.
@@ -38,6 +40,7 @@ class NonPositive(nn.Module):
         return bias
 
 
+@register_network
 class GrazNet(nn.Module):
     r"""Four blocks of two convolutions, one hidden layer, logits; no bias above zero.
 

@@ -33,7 +33,6 @@ from .finite import stop_unless_finite
 from .gradients import backward
 from .measures import Tally
 from .metrics import summarize
-from .plain import to_dict
 from .samples import check_labels, class_weights, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
 
@@ -80,6 +79,7 @@ class Trainer:
         self.folder = Path(folder) if folder is not None else None
         self.callbacks = list(callbacks)
         self.rows: list[dict[str, Any]] = []
+        self.state: TrainState | None = None
         h = self.hardware
         if h.compile and self.loss.attribution in ("input_gradient", "gradcam"):
             raise ValueError(
@@ -144,7 +144,8 @@ class Trainer:
             self.hardware.workers,
             fabric.device.type == "cuda",
         )
-        state = TrainState(self._identity(train))
+        state = TrainState.begin(self.model, self.loss, s, train)
+        self.state = state
         path = self.folder / "checkpoint.safetensors" if self.folder else None
         if path is not None and path.exists():
             state.load(path, self.model, optimizer)
@@ -284,13 +285,6 @@ class Trainer:
 
     def _stopped(self) -> bool:
         return any(callback.stop(self) for callback in self.callbacks)
-
-    def _identity(self, train: Any) -> dict[str, Any]:
-        settings = to_dict(self.settings)
-        # Nothing but the schedule depends on the number of epochs.
-        settings.pop("epochs")
-        settings["schedule"] = to_dict(self.settings.strength)
-        return {"loss": to_dict(self.loss), **settings, "samples": len(train)}
 
     def _parts(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Image, label, tumor and brain of a batch, on the device."""

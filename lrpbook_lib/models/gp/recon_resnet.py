@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..spec import register_network
 from .head import GPNet, Pool, Trunk, Up
 
 
@@ -96,6 +97,7 @@ def _doubling(inside: int, outside: int, up: Up) -> nn.Module:
     raise ValueError(f'up is {up!r}; it takes "bilinear" or "transposed".')
 
 
+@register_network
 class GPReconResNet(GPNet):
     """GP-ReconResNet of Chatterjee et al. 2026 (``chatterjee2026``).
 

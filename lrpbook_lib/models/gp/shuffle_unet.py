@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..spec import register_network
 from .head import GPNet, Pool, Trunk
 from .unet import DoubleConv
 
@@ -122,6 +123,7 @@ class ShuffleUNetTrunk(Trunk):
         return x
 
 
+@register_network
 class GPShuffleUNet(GPNet):
     """GP-ShuffleUNet of Chatterjee et al. 2026 (``chatterjee2026``).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..spec import register_network
 from .head import GPNet, Pool, Trunk, Up
 
 
@@ -83,6 +84,7 @@ def _doubling(inside: int, outside: int, up: Up) -> nn.Module:
     raise ValueError(f'up is {up!r}; it takes "bilinear" or "transposed".')
 
 
+@register_network
 class GPUNet(GPNet):
     """GP-UNet of Chatterjee et al. 2026 (``chatterjee2026``).
 

@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 from lrpbook_lib.data import Case
 from lrpbook_lib.data.cases.case import Problem
 from lrpbook_lib.explain.one import explain_case
-from lrpbook_lib.explain.ready import ReadyModel
 from lrpbook_lib.explain.write import job_key, write_explained
 from lrpbook_lib.files import (
     only_one,
@@ -21,11 +20,12 @@ from lrpbook_lib.files import (
     remove_leftovers,
     whole_or_absent,
 )
+from lrpbook_lib.training import TrainedModel
 
 
 def explain_all(
     cases: Iterable[Case],
-    model: ReadyModel,
+    model: TrainedModel,
     out: str | Path,
     target: str | None = None,
     explorer: bool = False,
@@ -39,7 +39,7 @@ def explain_all(
     ----------
     cases
     model
-        From :func:`ready_model`.
+        From :func:`~lrpbook_lib.training.read_model`.
     out
         Gets a folder a case, named by its id.
     target
@@ -72,7 +72,7 @@ def explain_all(
 
 
 def _one(
-    case: Case, model: ReadyModel, folder: Path, target: str | None, explorer: bool
+    case: Case, model: TrainedModel, folder: Path, target: str | None, explorer: bool
 ) -> dict[str, object]:
     kind = case.description.kind
     if not kind.startswith("nifti"):
