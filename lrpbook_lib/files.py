@@ -60,15 +60,6 @@ def whole_or_absent(target: Path, *, replace: bool = False) -> Iterator[Path]:
         raise
 
 
-def check_target(path: str | os.PathLike[str]) -> Path:
-    """A path that a slice set may be written to, or an error: nothing else is lost."""
-    path = Path(path).expanduser()
-    free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
-    if not free and not (path / "slices.json").is_file():
-        raise FileExistsError(f"{path} exists and is no slice set: name another folder")
-    return path
-
-
 def remove(path: Path) -> None:
     """Remove a file or a folder, if there is one."""
     if path.is_dir():
@@ -192,14 +183,15 @@ def file_digest(path: Path) -> str:
         ).hexdigest()
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files of a folder, sorted; of a file, itself."""
+    return sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+
+
 def same_content(paths: list[Path]) -> bool:
     """Whether files, or folders of files, hold the same bytes."""
-
-    def content(path: Path) -> list[str]:
-        files = sorted(p for p in path.iterdir()) if path.is_dir() else [path]
-        return [file_digest(file) for file in files]
-
-    return all(content(path) == content(paths[0]) for path in paths[1:])
+    first, *others = ([file_digest(file) for file in files_of(p)] for p in paths)
+    return all(other == first for other in others)
 
 
 def usable_cores() -> int:

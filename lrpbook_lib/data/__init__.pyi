@@ -18,9 +18,6 @@ from .cases.own import (
 )
 from .cases.tables import (
     read_table as read_table,
-    site_facts as site_facts,
-    site_grade_table as site_grade_table,
-    site_predicts_grade as site_predicts_grade,
 )
 from .counting import (
     real_facts as real_facts,
@@ -37,21 +34,27 @@ from .phantom.knobs import (
 from .real_sets import (
     real_data_card as real_data_card,
 )
+from .samples import (
+    SliceSet as SliceSet,
+)
 from .sets.cheng import (
     cheng_slices as cheng_slices,
 )
 from .sets.tcga_lgg import (
     tcga_lgg_slices as tcga_lgg_slices,
 )
+from .sites import (
+    site_facts as site_facts,
+    site_predicts_grade as site_predicts_grade,
+)
 from .slices.choosing import (
     RECIPES as RECIPES,
     SliceRecipe as SliceRecipe,
+    choose_slices as choose_slices,
+    normalize as normalize,
 )
 from .slices.extract import (
     extract_slices as extract_slices,
-)
-from .slices.sliceset import (
-    SliceSet as SliceSet,
 )
 from .splits import (
     check_disjoint as check_disjoint,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lrpbook_lib import models
-from lrpbook_lib.data.slices.choosing import CLASSES
+from lrpbook_lib.data.cases.readers import CLASSES
 from lrpbook_lib.training.checkpoint import read_tensors
 
 #: What the book's models look at, where nothing else is told.

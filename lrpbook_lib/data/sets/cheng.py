@@ -10,7 +10,7 @@ from scipy import ndimage
 from lrpbook_lib.places import data_home
 
 if TYPE_CHECKING:
-    from lrpbook_lib.data.slices.sliceset import SliceSet
+    from lrpbook_lib.data.samples import SliceSet
 
 TYPES = ("glioma", "meningioma", "pituitary")
 SITE = "Cheng"
@@ -40,7 +40,7 @@ def cheng_slices(
     SliceSet
         One channel, classes glioma, meningioma, pituitary.
     """
-    from lrpbook_lib.data.slices.sliceset import SliceSet
+    from lrpbook_lib.data.samples import SliceSet
 
     with np.load(_path(path), allow_pickle=False) as packed:
         images, masks, labels, index = (

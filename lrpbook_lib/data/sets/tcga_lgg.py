@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from lrpbook_lib.data.cases.volumes import brain_mask, fill_slices
+from lrpbook_lib.data.samples import SliceSet
 from lrpbook_lib.data.sets.cheng import shrink
-from lrpbook_lib.data.slices.sliceset import SliceSet
 from lrpbook_lib.places import data_home
 
 _ARRAYS = ("images", "masks", "patient", "who_grade", "slice_index")

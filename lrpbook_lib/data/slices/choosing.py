@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Class names and their labels; a slice without tumor is ``healthy``.
-CLASSES = ("LGG", "HGG")
+#: Class of slices without tumor.
 HEALTHY = "healthy"
 
 
@@ -89,13 +88,6 @@ def choose_slices(
     wanted = int(area.argmax()) + step * around
     wanted = wanted[(wanted >= 0) & (wanted < len(area))]
     return wanted[enough[wanted]]
-
-
-def label_of(grade: str | None, has_tumor: bool) -> int:
-    """Index of the class of a slice; -1 where the grade is unknown."""
-    if not has_tumor:
-        return len(CLASSES)
-    return CLASSES.index(grade) if grade in CLASSES else -1
 
 
 def _sample(image: np.ndarray, brain: np.ndarray) -> np.ndarray:

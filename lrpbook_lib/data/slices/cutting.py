@@ -6,20 +6,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lrpbook_lib.data.cases.case import Case
-from lrpbook_lib.data.cases.volumes import (
-    Kept,
-    Volumes,
-    brain_mask,
-    fill_slices,
-    read_sequence,
-    resample,
-)
+from lrpbook_lib.data.cases.case import MASK, Case
+from lrpbook_lib.data.cases.checking import check_voxels
+from lrpbook_lib.data.cases.volumes import fill_slices, resample
 from lrpbook_lib.data.slices.choosing import (
     NORMALIZATIONS,
     SliceRecipe,
     choose_slices,
-    label_of,
     normalize,
 )
 
@@ -51,7 +44,7 @@ class SliceSettings:
     def __post_init__(self) -> None:
         if not self.sequences:
             raise ValueError("sequences is empty: name at least one, such as 't1'")
-        if "seg" in self.sequences or len(set(self.sequences)) < len(self.sequences):
+        if MASK in self.sequences or len(set(self.sequences)) < len(self.sequences):
             raise ValueError(
                 f"sequences={list(self.sequences)}: name each image once, and not the "
                 "mask, which comes along by itself"
@@ -84,21 +77,16 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
         ``images`` (S, C, H, W) float32, ``tumor`` (S, H, W) uint8, ``brain``
         (S, H, W) bool, ``labels`` and ``z`` (S,) int64.
     """
-    volumes = _read(case, settings)
+    volumes = case.read(settings.sequences)
+    for name in settings.sequences:
+        if troubles := check_voxels(name, case.paths[name], volumes[name]):
+            raise ValueError(troubles[0][1])
+    if settings.spacing is not None:
+        volumes = resample(volumes, settings.spacing)
     images = [volumes[name] for name in settings.sequences]
-    for name, image in zip(settings.sequences, images, strict=True):
-        if image.shape != volumes["seg"].shape:
-            raise ValueError(
-                f"{case.paths['seg']} has shape {volumes['seg'].shape}, {name} has "
-                f"{image.shape}"
-            )
-        if image.dtype.kind == "f" and not np.isfinite(image).all():
-            raise ValueError(f"{case.paths[name]} holds NaN or infinity")
-        if not image.any():
-            raise ValueError(f"{case.paths[name]} ({name}) is zero everywhere")
-    brain = brain_mask(images, case.description.stripped)
-    seg = volumes["seg"]
-    chosen = choose_slices(settings.recipe, seg, brain, case.grade, volumes.spacing)
+    seg = volumes.get(MASK, np.zeros(images[0].shape, np.uint8))
+    brain = case.reader.region(images)
+    chosen = choose_slices(settings.recipe, seg, brain, case.label, volumes.spacing)
     inside = fill_slices(brain[..., chosen]) if len(chosen) else brain[..., chosen]
     scaled = [
         normalize(image, brain, chosen, settings.normalization) for image in images
@@ -106,32 +94,17 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
     tumor = seg[..., chosen]
     size = settings.size
     shown_brain = _screen(inside.astype("u1"), size) > 0
-    arrays = {
-        "images": np.stack([_screen(s, size) for s in scaled], axis=1),
+    shown = np.stack([_screen(s, size) for s in scaled], axis=1)
+    shown *= shown_brain[:, None]  # nothing outside the brain
+    classes = case.reader.classes
+    label = classes.index(case.label) if case.label in classes else -1
+    return {
+        "images": shown,
         "tumor": _screen(tumor, size),
         "brain": shown_brain,
-        "labels": np.array(
-            [label_of(case.grade, bool(t.any())) for t in np.moveaxis(tumor, 2, 0)],
-            dtype=np.int64,
-        ),
+        "labels": np.where(tumor.any(axis=(0, 1)), label, len(classes)),
         "z": chosen.astype(np.int64),
     }
-    arrays["images"] *= shown_brain[:, None]  # nothing outside the brain
-    return arrays
-
-
-def _read(case: Case, settings: SliceSettings) -> Volumes:
-    kept: Kept = {}
-    arrays, affine = {}, None
-    masks = ("seg",) if "seg" in case.paths else ()
-    for name in (*settings.sequences, *masks):
-        arrays[name], own = read_sequence(case, name, kept)
-        affine = own if affine is None else affine
-    assert affine is not None  # the settings name a sequence at least
-    if not masks:
-        arrays["seg"] = np.zeros(arrays[settings.sequences[0]].shape, np.uint8)
-    volumes = Volumes(arrays, affine)
-    return volumes if settings.spacing is None else resample(volumes, settings.spacing)
 
 
 def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:

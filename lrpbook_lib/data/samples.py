@@ -1,9 +1,9 @@
-"""A set of slices: arrays on disk, a torch dataset, and who each slice belongs to."""
+"""Sets of samples: arrays on disk, a torch dataset, and who each sample belongs to."""
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,17 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
-from lrpbook_lib.data.slices.choosing import CLASSES
-from lrpbook_lib.files import check_target, npy_stream, whole_or_absent, write_json
+from lrpbook_lib.data.cases.case import Problem
+from lrpbook_lib.data.cases.readers import CLASSES
+from lrpbook_lib.files import npy_stream, whole_or_absent, write_json
 
-_ARRAYS = ("images", "tumor", "brain")
+_KINDS: dict[str, type] = {"images": np.float32, "tumor": np.uint8, "brain": np.bool_}
 _TABLE = ("labels", "z", "patient", "site", "case")
 
 
 @dataclass
 class _Store:
-    """Arrays of all slices, in memory or mapped from the files of `folder`."""
+    """Arrays of all samples, in memory or mapped from the files of `folder`."""
 
     arrays: dict[str, np.ndarray]
     folder: Path | None = None
@@ -36,30 +37,32 @@ class _Store:
 
 def _open_store(folder: Path) -> _Store:
     # Copy-on-write: torch wants writable arrays, and the files stay as they are.
-    arrays = {n: np.load(folder / f"{n}.npy", mmap_mode="c") for n in _ARRAYS}
+    arrays = {n: np.load(folder / f"{n}.npy", mmap_mode="c") for n in _KINDS}
     return _Store(arrays, folder)
 
 
 @dataclass(eq=False)
 class SliceSet(Dataset):
-    """Axial slices with labels, masks, and the patient and site they come from.
+    """Samples with labels, masks, and the patient and site that they come from.
 
-    An item is a dictionary of tensors: ``image`` (C, H, W) float32, ``label`` int64,
-    ``tumor`` (H, W) int64, ``brain`` (H, W) bool, ``index`` int64.
+    Slices of patients, or whole volumes: ``...`` stands for the axes in space,
+    ``H, W`` or ``D, H, W``. An item is a dictionary of tensors: ``image`` (C, ...)
+    float32, ``label`` int64, ``tumor`` (...) int64, ``brain`` (...) bool, ``index``
+    int64.
 
     Attributes
     ----------
     store
         Where the arrays are.
     table
-        Arrays of one entry a slice: labels, z, patient, site, case.
+        Arrays of one entry a sample: labels, z, patient, site, case.
     sequences
         Names of the channels.
     classes
-        Names of the labels: LGG 0, HGG 1 and, if asked for, healthy 2. Label -1
-        means that the grade is unknown.
+        Names of the labels: by default LGG 0 and HGG 1, and, if asked for, healthy 2.
+        Label -1 means that the class is unknown.
     settings
-        What the slices were made with.
+        What the samples were made with.
     problems
         Cases left out, as dictionaries.
     rows
@@ -93,17 +96,22 @@ class SliceSet(Dataset):
         Parameters
         ----------
         images
-            ``(N, C, H, W)``.
+            ``(N, C, ...)``.
         labels, patient, site, z
             ``(N,)``; `site` and `z` may be left out.
         tumor, brain
-            ``(N, H, W)``.
+            ``(N, ...)``: the label map of what relevance is wanted on, and where it
+            may lie at all.
         sequences
             Names of the C channels; default ``c0``, ``c1``, ...
         classes
             Names of the labels.
         """
-        n, channels, *shape = images.shape
+        n, channels, *space = images.shape
+        given = {"images": images, "tumor": tumor, "brain": brain}
+        arrays: dict[str, np.ndarray] = {
+            k: np.asarray(a, dtype=_KINDS[k]) for k, a in given.items()
+        }
         table: dict[str, np.ndarray] = {
             "labels": np.asarray(labels, dtype=np.int64),
             "z": np.zeros(n, np.int64) if z is None else np.asarray(z, np.int64),
@@ -111,17 +119,10 @@ class SliceSet(Dataset):
             "site": np.full(n, "") if site is None else np.asarray(site, dtype=str),
             "case": np.asarray(patient, dtype=str),
         }
-        arrays: dict[str, np.ndarray] = {
-            "images": np.asarray(images, dtype=np.float32),
-            "tumor": np.asarray(tumor, dtype=np.uint8),
-            "brain": np.asarray(brain, dtype=bool),
-        }
+        shapes = {**dict.fromkeys(table, (n,)), **_shapes(n, channels, space)}
         for name, array in {**arrays, **table}.items():
-            want = {"images": (n, channels, *shape)}.get(name) or (
-                (n, *shape) if name in _ARRAYS else (n,)
-            )
-            if array.shape != want:
-                raise ValueError(f"{name} has shape {array.shape}, not {want}")
+            if array.shape != shapes[name]:
+                raise ValueError(f"{name} has shape {array.shape}, not {shapes[name]}")
         names = sequences or [f"c{i}" for i in range(channels)]
         if len(names) != channels:
             raise ValueError(f"{len(names)} sequences named for {channels} channels")
@@ -133,22 +134,22 @@ class SliceSet(Dataset):
 
     @cached_property
     def images(self) -> np.ndarray:
-        """``(N, C, H, W)`` float32; mapped from disk, but read in for a subset."""
+        """``(N, C, ...)`` float32; mapped from disk, but read in for a subset."""
         return self._array("images")
 
     @cached_property
     def tumor(self) -> np.ndarray:
-        """``(N, H, W)`` uint8: label map, 0 where there is no tumor."""
+        """``(N, ...)`` uint8: label map, 0 where there is no tumor."""
         return self._array("tumor")
 
     @cached_property
     def brain(self) -> np.ndarray:
-        """``(N, H, W)`` bool."""
+        """``(N, ...)`` bool."""
         return self._array("brain")
 
     @property
     def labels(self) -> np.ndarray:
-        """``(N,)`` int64: index in `classes`, -1 for an unknown grade."""
+        """``(N,)`` int64: index in `classes`, -1 where it is unknown."""
         return self.table["labels"]
 
     @property
@@ -176,7 +177,7 @@ class SliceSet(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         if not -len(self) <= index < len(self):
-            raise IndexError(f"slice {index} of {len(self)}")
+            raise IndexError(f"sample {index} of {len(self)}")
         index = int(index) % len(self)
         row = index if self.rows is None else int(self.rows[index])
         arrays = self.store.arrays
@@ -189,71 +190,63 @@ class SliceSet(Dataset):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        cached = ("images", "tumor", "brain")
-        return {k: v for k, v in self.__dict__.items() if k not in cached}
+        return {k: v for k, v in self.__dict__.items() if k not in _KINDS}
 
     def __repr__(self) -> str:
         counts = ", ".join(
             f"{(self.labels == i).sum()} {name}" for i, name in enumerate(self.classes)
         )
+        what = "slices" if self.store.arrays["images"].ndim == 4 else "volumes"
         return (
-            f"SliceSet({len(self)} slices of {len(set(self.patient))} patients: "
+            f"SliceSet({len(self)} {what} of {len(set(self.patient))} patients: "
             f"{counts}; {', '.join(self.sequences)})"
         )
 
     def subset(self, idx: Sequence[int] | np.ndarray) -> "SliceSet":
-        """The slices at these positions, or where a mask is true; nothing is copied."""
+        """The samples at positions, or where a mask is true; nothing is copied."""
         idx = np.asarray(idx)
         if idx.dtype == bool:
             if len(idx) != len(self):
-                raise IndexError(f"a mask of {len(idx)} for {len(self)} slices")
+                raise IndexError(f"a mask of {len(idx)} for {len(self)} samples")
             idx = np.flatnonzero(idx)
         idx = idx.astype(np.int64)
         if len(idx) and not (-len(self) <= idx.min() and idx.max() < len(self)):
-            raise IndexError(f"positions beyond the {len(self)} slices")
+            raise IndexError(f"positions beyond the {len(self)} samples")
         idx = idx % max(len(self), 1)
-        return SliceSet(
-            self.store,
-            {name: column[idx] for name, column in self.table.items()},
-            self.sequences,
-            self.classes,
-            self.settings,
-            self.problems,
-            idx if self.rows is None else self.rows[idx],
+        return replace(
+            self,
+            table={name: column[idx] for name, column in self.table.items()},
+            rows=idx if self.rows is None else self.rows[idx],
         )
 
     def frame(self) -> pd.DataFrame:
-        """A row a slice: case, patient, site, class, z and tumor area in pixels."""
+        """A row a sample: case, patient, site, class, z and tumor area in pixels."""
         names = np.array([*self.classes, "unknown"])
         table = pd.DataFrame({k: self.table[k] for k in ("case", "patient", "site")})
         table["class"] = names[self.labels]
         table["z"] = self.z
-        table["tumor_pixels"] = np.count_nonzero(self.tumor, axis=(1, 2))
+        space = tuple(range(1, self.tumor.ndim))
+        table["tumor_pixels"] = np.count_nonzero(self.tumor, axis=space)
         return table
 
     def report(self) -> pd.DataFrame:
         """Cases that were left out on the way, and why."""
-        columns = ["case", "release", "kind", "detail", "dropped"]
+        columns = list(Problem.__dataclass_fields__)
         return pd.DataFrame(self.problems, columns=columns)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the set to a folder; an existing slice set there is replaced."""
+        """Write the set to a folder; an existing set there is replaced."""
         path = check_target(path)
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-        with whole_or_absent(path, replace=True) as beside:
-            beside.mkdir()
-            for name in _ARRAYS:
-                whole = self.store.arrays[name]
-                rows = np.arange(len(whole)) if self.rows is None else self.rows
-                shape = (len(self), *whole.shape[1:])
-                with npy_stream(beside / f"{name}.npy", whole.dtype, shape) as append:
-                    for start in range(0, len(rows), 64):  # bounded memory
-                        append(whole[rows[start : start + 64]])
-            columns: dict[str, Any] = {k: self.table[k] for k in _TABLE}
-            np.savez(beside / "table.npz", **columns)
-            meta = asdict(_Meta.of(self))
-            write_json(beside / "slices.json", meta)
+        rows = np.arange(len(self)) if self.rows is None else self.rows
+        arrays = self.store.arrays
+
+        def blocks(name: str) -> Iterable[np.ndarray]:
+            for start in range(0, len(rows), 64):  # bounded memory
+                yield arrays[name][rows[start : start + 64]]
+
+        meta = {k: getattr(self, k) for k in ("sequences", "classes", "settings")}
+        meta["problems"] = self.problems
+        write_samples(path, arrays["images"].shape[1:], blocks, self.table, meta)
         return path
 
     @classmethod
@@ -278,18 +271,44 @@ class SliceSet(Dataset):
         )
 
 
-@dataclass(frozen=True)
-class _Meta:
-    sequences: list[str]
-    classes: list[str]
-    settings: dict[str, Any]
-    problems: list[dict[str, Any]]
+def _shapes(n: int, channels: int, space: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    whole = (n, *space)
+    return {"images": (n, channels, *space), "tumor": whole, "brain": whole}
 
-    @classmethod
-    def of(cls, slices: SliceSet) -> "_Meta":
-        return cls(
-            list(slices.sequences),
-            list(slices.classes),
-            slices.settings,
-            slices.problems,
-        )
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """A path that a slice set may be written to, or an error: nothing else is lost."""
+    path = Path(path).expanduser()
+    free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    if not free and not (path / "slices.json").is_file():
+        raise FileExistsError(f"{path} exists and is no slice set: name another folder")
+    return path
+
+
+def write_samples(
+    path: Path,
+    shape: Sequence[int],
+    blocks: Callable[[str], Iterable[np.ndarray]],
+    table: Mapping[str, np.ndarray],
+    meta: Mapping[str, Any],
+) -> None:
+    """Write what :meth:`SliceSet.load` opens, whole or not at all.
+
+    Parameters
+    ----------
+    shape
+        ``(C, ...)`` of an image.
+    blocks
+        Gives the array of a name in parts, along its first axis.
+    """
+    channels, *space = shape
+    shapes = _shapes(len(table["labels"]), channels, space)
+    with whole_or_absent(path, replace=True) as beside:
+        beside.mkdir()
+        for name, kind in _KINDS.items():
+            with npy_stream(beside / f"{name}.npy", kind, shapes[name]) as append:
+                for block in blocks(name):
+                    append(block)
+        columns: dict[str, Any] = {name: table[name] for name in _TABLE}
+        np.savez(beside / "table.npz", **columns)
+        write_json(beside / "slices.json", meta)
