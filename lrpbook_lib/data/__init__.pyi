@@ -40,6 +40,9 @@ from .samples import (
 from .sets.cheng import (
     cheng_slices as cheng_slices,
 )
+from .sets.packed import (
+    packed_set as packed_set,
+)
 from .sets.tcga_lgg import (
     tcga_lgg_slices as tcga_lgg_slices,
 )
