@@ -22,7 +22,7 @@ from .cases.tables import (
 from .counting import (
     real_facts as real_facts,
 )
-from .phantom.cohort import (
+from .phantom.folder import (
     cached_phantom as cached_phantom,
     make_phantom as make_phantom,
     read_manifest as read_manifest,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from lrpbook_lib.data import SliceSet
-from lrpbook_lib.data.phantom.cohort import RECIPE
+from lrpbook_lib.data.phantom.knobs import RECIPE
 from lrpbook_lib.data.slices.extract import VERSION
 from lrpbook_lib.guidance import LOSSES, CrossEntropy, LRPLoss, Schedule
 from lrpbook_lib.models import GliomaCNN, SliceNet

@@ -5,28 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from lrpbook_lib.data.phantom import anatomy, contrast, lesion, scanner
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Who a phantom patient is, decided before any image is made.
-
-    Attributes
-    ----------
-    case
-        Identifier as in BraTS, with the site inside: ``Phantom_A_007_1``.
-    index
-        Number in the cohort; with the seed it decides everything random.
-    grade
-        ``"HGG"`` or ``"LGG"``.
-    site
-        Letter of the site.
-    """
-
-    case: str
-    index: int
-    grade: str
-    site: str
+from lrpbook_lib.data.phantom.knobs import PhantomSettings, Plan, random_source
 
 
 @dataclass(frozen=True)
@@ -49,38 +28,24 @@ class Patient:
     truth: dict
 
 
-def random_source(seed: int, *path: int) -> np.random.Generator:
-    """An independent stream for each place in the cohort, whoever computes it."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=path))
-
-
 def scanner_of(seed: int, site: str, strength: float) -> scanner.Signature:
     """The scanner of a site: the same one for all its patients."""
     number = [s.name for s in scanner.SITES].index(site)
     return scanner.Signature.draw(random_source(seed, 1, number), strength)
 
 
-def draw_patient(
-    plan: Plan,
-    seed: int,
-    spacing: float,
-    difficulty: float,
-    site_strength: float,
-    ventricle_confounding: float,
-) -> Patient:
-    """Make the volumes of one patient; the same arguments give the same bytes.
-
-    Parameters are those of :class:`~lrpbook_lib.data.PhantomSettings`.
-    """
+def draw_patient(plan: Plan, knobs: PhantomSettings) -> Patient:
+    """Make the volumes of one patient; the same arguments give the same bytes."""
+    seed, spacing = knobs.seed, knobs.spacing
     # Separate streams: a knob that changes one of the causes leaves the others be.
     person, tumor, machine = (random_source(seed, 0, plan.index, k) for k in range(3))
     atlas = anatomy.load_atlas(spacing)
     points, full = anatomy.grid(spacing)
     side = 1 if plan.grade == "HGG" else -1
-    pose = anatomy.Pose.draw(person, side * ventricle_confounding)
+    pose = anatomy.Pose.draw(person, side * knobs.ventricle_confounding)
     where = anatomy.place_head(person, pose, points, spacing)
 
-    traits = lesion.Traits.draw(tumor, plan.grade, difficulty)
+    traits = lesion.Traits.draw(tumor, plan.grade, knobs.difficulty)
     seat = atlas.seats[tumor.integers(len(atlas.seats))]
     nearest = ((where - seat[:, None, None, None]) ** 2).sum(0).argmin()
     center = points.reshape(3, -1)[:, nearest]
@@ -89,7 +54,7 @@ def draw_patient(
     glioma = lesion.grow(tumor, traits, points, center, white, fluid, brain, spacing)
 
     fractions, agent = _mix(person, gray, white, fluid, glioma, spacing)
-    signature = scanner_of(seed, plan.site, site_strength)
+    signature = scanner_of(seed, plan.site, knobs.site_strength)
     signal = contrast.image_sequences(fractions, agent, signature.timing)
     inside = brain > 0.5
     images = scanner.acquire(machine, signal, inside, signature, spacing)

@@ -1,4 +1,4 @@
-"""The phantom cohort on disk: written in parallel, resumed, never half.
+"""The phantom as a folder: written in parallel, resumed, never half.
 
 Synthetic throughout: no voxel of it was measured in a patient.
 """
@@ -16,8 +16,13 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 import lrpbook_lib
-from lrpbook_lib.data.phantom.knobs import PhantomSettings, plan_cohort
-from lrpbook_lib.data.phantom.patient import Patient, Plan, draw_patient
+from lrpbook_lib.data.phantom.knobs import (
+    RECIPE,
+    PhantomSettings,
+    Plan,
+    plan_cohort,
+)
+from lrpbook_lib.data.phantom.patient import Patient, draw_patient
 from lrpbook_lib.files import (
     digest,
     only_one,
@@ -32,23 +37,15 @@ from lrpbook_lib.places import cache_home
 
 MANIFEST = "phantom_manifest.json"
 SEQUENCES = ("t1", "t1ce", "t2", "flair")
-#: Raised by hand when the same settings would give other bytes.
-RECIPE = 1
 
 
 def make_phantom(
     root: str | os.PathLike[str],
-    patients: int = 120,
-    seed: int = 0,
+    patients: int = PhantomSettings.patients,
+    seed: int = PhantomSettings.seed,
     *,
-    difficulty: float = 0.5,
-    confounding: float = 1.0,
-    site_strength: float = 1.0,
-    ventricle_confounding: float = 0.0,
-    lgg_fraction: float = 0.4,
-    mixed_fraction: float = 0.15,
-    spacing: float = 2.0,
     workers: int | None = None,
+    **knobs: float,
 ) -> Path:
     """Write a synthetic glioma cohort in the layout of BraTS.
 
@@ -60,10 +57,8 @@ def make_phantom(
     ----------
     root
         Folder of the cohort; gets ``HGG/``, ``LGG/`` and a manifest.
-    patients, seed, difficulty, confounding, site_strength, ventricle_confounding
-        See :class:`PhantomSettings`, as for the others below.
-    lgg_fraction, mixed_fraction, spacing
-        See :class:`PhantomSettings`.
+    patients, seed, **knobs
+        Fields of :class:`PhantomSettings`, e.g. ``difficulty=0.8``.
     workers
         Processes; default one a core.
 
@@ -72,40 +67,27 @@ def make_phantom(
     Path
         `root`.
     """
-    settings = PhantomSettings(
-        patients=patients,
-        seed=seed,
-        difficulty=float(difficulty),
-        confounding=float(confounding),
-        site_strength=float(site_strength),
-        ventricle_confounding=float(ventricle_confounding),
-        lgg_fraction=float(lgg_fraction),
-        mixed_fraction=float(mixed_fraction),
-        spacing=float(spacing),
-    )
+    settings = PhantomSettings.of(patients=patients, seed=seed, **knobs)
     root = Path(root).expanduser()
     with only_one(root):
         _make(root, settings, workers)
     return root
 
 
-def cached_phantom(patients: int = 120, seed: int = 0, **knobs: Any) -> Path:
+def cached_phantom(
+    patients: int = PhantomSettings.patients,
+    seed: int = PhantomSettings.seed,
+    *,
+    workers: int | None = None,
+    **knobs: float,
+) -> Path:
     """A phantom in the cache folder, made when it is first asked for.
 
-    Parameters
-    ----------
-    patients, seed, **knobs
-        As for :func:`make_phantom`.
-
-    Returns
-    -------
-    Path
-        Its folder, named by its settings.
+    Parameters are those of :func:`make_phantom`; the folder is named by the settings.
     """
-    workers = knobs.pop("workers", None)
-    settings = PhantomSettings(patients=patients, seed=seed, **knobs)
-    folder = cache_home() / f"phantom-{digest([RECIPE, asdict(settings)])}"
-    return make_phantom(folder, workers=workers, **asdict(settings))
+    settings = asdict(PhantomSettings.of(patients=patients, seed=seed, **knobs))
+    folder = cache_home() / f"phantom-{digest([RECIPE, settings])}"
+    return make_phantom(folder, workers=workers, **settings)
 
 
 def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:
@@ -175,14 +157,7 @@ def _claim(root: Path, settings: PhantomSettings) -> None:
 
 
 def _write_case(root: Path, plan: Plan, settings: PhantomSettings) -> None:
-    patient = draw_patient(
-        plan,
-        settings.seed,
-        settings.spacing,
-        settings.difficulty,
-        settings.site_strength,
-        settings.ventricle_confounding,
-    )
+    patient = draw_patient(plan, settings)
     with whole_or_absent(root / plan.grade / plan.case) as beside:
         beside.mkdir()
         save_patient(beside, plan.case, patient, settings.spacing)
