@@ -43,14 +43,14 @@ def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     with only_one(home):
         if not path.exists():
             cases = find_cases(make_phantom(cohort, **data.phantom()))
-            made = extract_slices(
+            extract_slices(
                 cases,
                 data.sequences,
                 recipe=data.recipe,
                 size=data.size,
-                cache=home / "cases",
+                cache=home,
+                into=path,
             )
-            made.save(path)
     return SliceSet.load(path)
 
 
