@@ -115,7 +115,7 @@ class Case:
                     f"{self.paths[name]} has shape {arrays[name].shape}, "
                     f"{self.paths[names[0]]} has {first}"
                 )
-        return Volumes(arrays, affine)
+        return Volumes.of(arrays, affine)
 
     def load(
         self, sequences: Iterable[str] | None = None, spacing: float | None = None
@@ -134,7 +134,7 @@ class Case:
         images = [array for name, array in arrays.items() if name != MASK]
         if images:
             arrays["brain"] = fill_slices(self.reader.region(images))
-        volumes = Volumes(arrays, stored.affine)
+        volumes = Volumes.of(arrays, stored.affine)
         return volumes if spacing is None else resample(volumes, spacing)
 
     def subject(self, spacing: float | None = None) -> Any:

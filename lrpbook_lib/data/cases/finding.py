@@ -15,8 +15,8 @@ from lrpbook_lib.data.cases.formats import CONVERT, is_dicom
 from lrpbook_lib.data.cases.readers import Reader
 from lrpbook_lib.data.cases.releases import RELEASES
 from lrpbook_lib.data.cases.tables import (
+    ENDINGS,
     Record,
-    is_table,
     key,
     read_records,
     table_files,
@@ -155,7 +155,7 @@ def _walk(root: Path, releases: Sequence[Reader]) -> _Walk:
             # The folder above the root belongs to the name: imagesTr/BRATS_001.
             relative = (Path(root.name) / path.relative_to(root)).as_posix()
             name = path.name.lower()
-            if is_table(name):
+            if name.endswith(ENDINGS):
                 walk.tables.append(path)
             elif not _recognize(walk, path, relative, releases):
                 if name.endswith((".nii", ".nii.gz")) and "brain" not in name:

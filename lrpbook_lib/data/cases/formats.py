@@ -25,24 +25,12 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels of a file lie, as its header says.
+    """Where the voxels of a file lie once they are read, as its header says."""
 
-    Attributes
-    ----------
-    shape
-        Sizes of the axes once they run to the right, front and up; then the others.
-    affine
-        ``(4, 4)``: voxel, so turned, to scanner coordinates in mm.
-    codes
-        Where the axes run in the file, e.g. ``("L", "P", "S")``.
-    whole
-        Whether the file stores whole numbers, and so no NaN.
-    """
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    codes: tuple[str, ...]
-    whole: bool
+    shape: tuple[int, ...]  #: axes to the right, front and up; then the others
+    affine: np.ndarray  #: ``(4, 4)``: voxel to scanner coordinates in mm
+    codes: tuple[str, ...]  #: where the axes run in the file, ``("L", "P", "S")``
+    whole: bool  #: whether the file stores whole numbers, and so no NaN
 
     @property
     def spacing(self) -> np.ndarray:

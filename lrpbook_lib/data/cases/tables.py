@@ -16,36 +16,19 @@ _NOTHING = {"", "NA", "N/A", "NAN", "NONE"}
 
 @dataclass(frozen=True)
 class Record:
-    """What a table says of one id.
+    """What a table says of one id."""
 
-    Attributes
-    ----------
-    patient
-        Name shared by all the ids of this patient.
-    site
-        Source site.
-    facts
-        See :class:`~lrpbook_lib.data.Case`.
-    """
-
-    patient: str | None = None
+    patient: str | None = None  #: name shared by all the ids of this patient
     site: str | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)  #: as in a case
 
 
 @dataclass(frozen=True)
 class Table:
-    """A kind of table: the columns it is recognized by, and what reads it.
-
-    Attributes
-    ----------
-    columns
-        A table that has all of them is of this kind.
-    records
-        Id and record of what the rows (dictionaries of text) say.
-    """
+    """A kind of table: the columns it is recognized by, and what reads it."""
 
     columns: tuple[str, ...]
+    #: From a table of text to ids and what is said of them.
     records: Callable[[pd.DataFrame], Iterable[tuple[str, Record]]]
 
 
@@ -89,11 +72,6 @@ def _separator(path: Path) -> str:
         return max(",;\t", key=stream.readline().count)
 
 
-def _graded(grade: str | None, who: int | None = None) -> dict[str, Any]:
-    facts = {"grade": grade, "who_grade": who}
-    return {name: value for name, value in facts.items() if value is not None}
-
-
 def _name_mapping(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
     ids = [c for c in table.columns if _ID.fullmatch(c)]
     ids.sort(key=lambda c: -int(_ID.fullmatch(c)[1]))  # type: ignore[index]
@@ -109,20 +87,25 @@ def _name_mapping(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
         record = Record(
             patient or next(iter(known.values()), None),
             sites[0] if sites else None,
-            _graded(grade if grade in ("HGG", "LGG") else None),
+            {"grade": grade} if grade in ("HGG", "LGG") else {},
         )
         for name in [*known.values(), *([tcga] if tcga == patient else [])]:
             yield name, record
 
 
+def _who(grade: str) -> dict[str, Any]:
+    """Facts of a WHO grade, which spreadsheet programs may have made decimal."""
+    text = grade.strip().removesuffix(".0")
+    if text not in ("2", "3", "4"):
+        return {}
+    return {"grade": "HGG" if text == "4" else "LGG", "who_grade": int(text)}
+
+
 def _ucsf(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
     for row in table.to_dict("records"):
-        match = re.fullmatch(r"\s*([234])(?:\.0)?\s*", row["WHO CNS Grade"])
-        who = int(match[1]) if match else None
         # Four digits, as in the folders, which are all there is without the table.
         patient = re.sub(r"\d+$", lambda m: m[0].zfill(4), row["ID"].strip())
-        grade = None if who is None else "HGG" if who == 4 else "LGG"
-        record = Record(patient, "UCSF", _graded(grade, who))
+        record = Record(patient, "UCSF", _who(row["WHO CNS Grade"]))
         yield patient, record
         if told(other := row.get("BraTS21 ID", "")):
             yield other, record
@@ -130,11 +113,10 @@ def _ucsf(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
 
 def _tcga_lgg(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
     for row in table.to_dict("records"):
-        code = row["neoplasm_histologic_grade"].strip()
-        who = {"1": 2, "2": 3, "1.0": 2, "2.0": 3}.get(code)
         patient = row["Patient"].replace("_", "-")
-        grade = None if who is None else "LGG"
-        yield patient, Record(patient, facts=_graded(grade, who))
+        code = row["neoplasm_histologic_grade"].strip().removesuffix(".0")
+        # Counted from 1, which is WHO grade II.
+        yield patient, Record(patient, facts=_who({"1": "2", "2": "3"}.get(code, "")))
 
 
 #: The name_mapping of BraTS: a row a patient, with the id in each release.
@@ -144,10 +126,8 @@ NAME_MAPPINGS = tuple(
 UCSF_METADATA = Table(("ID", "WHO CNS Grade"), _ucsf)
 TCGA_LGG_DATA = Table(("Patient", "neoplasm_histologic_grade"), _tcga_lgg)
 
-
-def is_table(name: str) -> bool:
-    """Whether a file name may be a table's."""
-    return name.lower().endswith((".csv", ".tsv"))
+#: Endings of files that may be tables.
+ENDINGS = (".csv", ".tsv")
 
 
 def table_files(tables: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -156,7 +136,7 @@ def table_files(tables: Iterable[str | os.PathLike[str]]) -> list[Path]:
     for path in (Path(t).expanduser() for t in tables):
         if not path.exists():
             raise FileNotFoundError(f"tables: {path} does not exist")
-        inside = [p for p in sorted(path.glob("*")) if is_table(p.name)]
+        inside = sorted(p for p in path.glob("*") if p.suffix.lower() in ENDINGS)
         files += inside if path.is_dir() else [path]
     return files
 
@@ -164,12 +144,9 @@ def table_files(tables: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def read_records(
     paths: Iterable[Path], kinds: Iterable[Table]
 ) -> tuple[dict[str, list[Record]], dict[Path, str]]:
-    """All that tables of these kinds among `paths` say, by :func:`key` of the id.
+    """What tables of these kinds among `paths` say, by :func:`key` of the id.
 
-    Returns
-    -------
-    records, broken
-        What is said, and the tables that cannot be read, with the reason.
+    And the tables that cannot be read, with the reason.
     """
     kinds = tuple(dict.fromkeys(kinds))
     records: dict[str, list[Record]] = {}
