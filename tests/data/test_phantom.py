@@ -23,7 +23,7 @@ from lrpbook_lib.data import (
 )
 from lrpbook_lib.data.card import data_card
 from lrpbook_lib.data.phantom import anatomy, contrast, folder as phantom_module
-from lrpbook_lib.data.phantom.lesion import Traits, class_separation
+from lrpbook_lib.data.phantom.glioma import Traits, class_separation
 from lrpbook_lib.data.phantom.patient import (
     Plan,
     draw_patient,

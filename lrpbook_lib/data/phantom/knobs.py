@@ -76,24 +76,12 @@ class PhantomSettings:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who a phantom patient is, decided before any image is made.
+    """Who a phantom patient is, decided before any image is made."""
 
-    Attributes
-    ----------
-    case
-        Identifier as in BraTS, with the site inside: ``Phantom_A_007_1``.
-    index
-        Number in the cohort; with the seed it decides everything random.
-    grade
-        ``"HGG"`` or ``"LGG"``.
-    site
-        Letter of the site.
-    """
-
-    case: str
-    index: int
-    grade: str
-    site: str
+    case: str  #: as in BraTS, with the site inside: ``Phantom_A_007_1``
+    index: int  #: number in the cohort; with the seed it decides everything random
+    grade: str  #: ``"HGG"`` or ``"LGG"``
+    site: str  #: a letter
 
 
 def random_source(seed: int, *path: int) -> np.random.Generator:
