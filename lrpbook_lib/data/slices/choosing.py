@@ -120,21 +120,16 @@ NORMALIZATIONS = {"percentile": _percentile, "zscore": _zscore, "max": _maximum}
 def normalize(
     image: np.ndarray, brain: np.ndarray, chosen: np.ndarray, how: str
 ) -> np.ndarray:
-    """Scale slices by what the whole brain of the patient measures in a sequence.
+    """Scale slices by what the whole brain of the patient measures in a channel.
 
     Parameters
     ----------
     image, brain
-        ``(X, Y, Z)`` raw intensities of one sequence, and where the brain is.
+        ``(X, Y, Z)`` raw intensities of one channel, and where the brain is.
     chosen
-        ``(S,)`` positions along Z.
+        ``(S,)`` positions along Z; the result is ``(X, Y, S)`` float32.
     how
         Name in :data:`NORMALIZATIONS`.
-
-    Returns
-    -------
-    ndarray
-        ``(X, Y, S)`` float32.
     """
     offset, unit, low, high = NORMALIZATIONS[how](image, brain)
     scaled = (image[..., chosen].astype(np.float32) - offset) / unit

@@ -1,5 +1,6 @@
 """Cutting one case into its slices. Torch is not imported: workers stay small."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,27 +20,13 @@ from lrpbook_lib.data.slices.choosing import (
 
 @dataclass(frozen=True)
 class SliceSettings:
-    """What slices of a case depend on, besides its files.
+    """What slices of a case depend on, besides its files."""
 
-    Attributes
-    ----------
-    sequences
-        Channels, in order.
-    recipe
-        Which slices.
-    normalization
-        Name in :data:`~lrpbook_lib.data.slices.choosing.NORMALIZATIONS`.
-    size
-        Height and width of the slices, or ``None`` for the volumes' own.
-    spacing
-        Edge in mm of the cubic voxels to resample to first, or ``None``.
-    """
-
-    sequences: tuple[str, ...]
+    sequences: tuple[str, ...]  #: channels, in order
     recipe: SliceRecipe
-    normalization: str
-    size: tuple[int, int] | None
-    spacing: float | None
+    normalization: str  #: a name in ``NORMALIZATIONS``
+    size: tuple[int, int] | None = None  #: height and width; default as they are
+    spacing: float | None = None  #: edge of cubic voxels to resample to first, mm
 
     def __post_init__(self) -> None:
         if not self.sequences:
@@ -109,14 +96,10 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
 
 def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     """``(X, Y, S)`` right-front to ``(S, H, W)`` as on screen, scaled to `size`."""
-    shown = np.ascontiguousarray(
-        np.moveaxis(volume, 2, 0)[:, ::-1, ::-1].swapaxes(1, 2)
-    )
+    shown = np.ascontiguousarray(volume[::-1, ::-1].transpose(2, 1, 0))
     if size is None or shown.shape[1:] == size:
         return shown
-    height, width = shown.shape[1:]
-    pads = _pads((height, width), size)
-    shown = np.pad(shown, [(0, 0), *pads])
+    shown = np.pad(shown, [(0, 0), *_pads(shown.shape[1:], size)])
     real = shown.dtype == np.float32
     how = Image.Resampling.BILINEAR if real else Image.Resampling.NEAREST
     out = np.empty((len(shown), *size), dtype=shown.dtype)
@@ -125,19 +108,11 @@ def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     return out
 
 
-def _pads(have: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
-    """What to add on both sides for the shape asked for, so that nothing is stretched.
-
-    Returns
-    -------
-    list of (before, after)
-        Of the rows and of the columns.
-    """
+def _pads(have: Sequence[int], size: Sequence[int]) -> list[tuple[int, int]]:
+    """What to add before and after each axis so that nothing will be stretched."""
     ratio = max(n / s for n, s in zip(have, size, strict=True))
-    need = [round(s * ratio) for s in size]
-    return [
-        ((n - h) // 2, n - h - (n - h) // 2) for n, h in zip(need, have, strict=True)
-    ]
+    lacking = [round(s * ratio) - h for h, s in zip(have, size, strict=True)]
+    return [(n // 2, n - n // 2) for n in lacking]
 
 
 def back_to_volume(
@@ -147,7 +122,8 @@ def back_to_volume(
 
     The way back of what cutting does: each pixel of a map is spread over the voxels
     that it covers, by the share of it that lies in each, so that the sum of a map
-    stays what it is (but for what lies in the margin that cutting added).
+    stays what it is (but for what lies in the margin that cutting added). Slices that
+    were not cut are zero.
 
     Parameters
     ----------
@@ -157,11 +133,6 @@ def back_to_volume(
         ``(S,)`` axial positions.
     shape
         ``(X, Y, Z)`` of the volume, whose axes run to the right, front and up.
-
-    Returns
-    -------
-    ndarray
-        ``(X, Y, Z)`` float32; zero on the slices that were not cut.
     """
     width, height, _ = shape
     (top, bottom), (left, right) = _pads((height, width), maps.shape[1:])

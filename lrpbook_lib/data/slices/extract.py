@@ -243,10 +243,10 @@ def _join(
     for piece, case in work.items():
         if piece.exists():
             with np.load(piece) as arrays:
-                z, labels, shape = arrays["z"], arrays["labels"], arrays["images"].shape
+                z, labels, space = arrays["z"], arrays["labels"], arrays["tumor"].shape
             if len(z):
                 rows.append((case, piece, labels, z))
-                shapes[shape[1:]] = case.id
+                shapes[space[1:]] = case.id
             else:
                 detail = "no slice with enough tumor for the recipe"
                 problems.append(Problem(case.id, case.release, "no slice", detail))
@@ -254,7 +254,7 @@ def _join(
         first = f" (the first: {problems[0].detail})" if problems else ""
         raise ValueError(f"no slice could be extracted from {len(work)} cases{first}")
     if len(shapes) > 1:
-        told = ", ".join(f"{case} {shape[1:]}" for shape, case in shapes.items())
+        told = ", ".join(f"{case} {shape}" for shape, case in shapes.items())
         raise ValueError(
             f"slices differ in shape ({told}): name a common size=..., and spacing=... "
             "if the voxels differ"
@@ -282,4 +282,5 @@ def _join(
         "problems": [asdict(p) for p in problems],
         "version": VERSION,
     }
-    write_samples(target, next(iter(shapes)), blocks, table, meta)
+    shape = (len(settings.sequences), *next(iter(shapes)))
+    write_samples(target, shape, blocks, table, meta)
