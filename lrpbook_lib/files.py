@@ -10,7 +10,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from joblib import Parallel
+from tqdm.auto import tqdm
 
 
 @contextmanager
@@ -205,3 +207,17 @@ def usable_cores() -> int:
 def quiet() -> bool:
     """Whether progress bars are switched off by ``TQDM_DISABLE=1``."""
     return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+
+
+def in_processes(
+    calls: Iterable[Any], jobs: int, total: int, what: str
+) -> Iterator[Any]:
+    """Results of delayed calls as they come, under a bar of all that was ever to do."""
+    calls = list(calls)
+    parallel = Parallel(
+        n_jobs=jobs, return_as="generator_unordered", pre_dispatch=2 * jobs
+    )
+    done = total - len(calls)
+    yield from tqdm(
+        parallel(calls), total=total, initial=done, desc=what, disable=quiet()
+    )

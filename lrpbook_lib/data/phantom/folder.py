@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from tqdm.auto import tqdm
+from joblib import delayed
 
 import lrpbook_lib
 from lrpbook_lib.data.phantom.knobs import (
@@ -22,11 +21,11 @@ from lrpbook_lib.data.phantom.knobs import (
     Plan,
     plan_cohort,
 )
-from lrpbook_lib.data.phantom.patient import Patient, draw_patient
+from lrpbook_lib.data.phantom.patient import draw_patient
 from lrpbook_lib.files import (
     digest,
+    in_processes,
     only_one,
-    quiet,
     remove_leftovers,
     usable_cores,
     whole_or_absent,
@@ -93,27 +92,17 @@ def cached_phantom(
 def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:
     _claim(root, settings)
     plans = plan_cohort(settings)
-    if read_manifest(root)["complete"]:
-        absent = [p.case for p in plans if not (root / p.grade / p.case).is_dir()]
-        if not absent:
-            return
+    waiting = [p for p in plans if not (root / p.grade / p.case).is_dir()]
+    if read_manifest(root)["complete"] and not waiting:
+        return
     for grade in ("HGG", "LGG"):
         (root / grade).mkdir(exist_ok=True)
         remove_leftovers(root / grade)
-    waiting = [p for p in plans if not (root / p.grade / p.case).is_dir()]
     # A worker starts for seconds: only as many as the work is worth.
     seconds = 0.4 * len(waiting) * (2 / settings.spacing) ** 3
     jobs = workers or min(usable_cores(), max(1, round(seconds / 4)))
-    stream = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(_write_case)(root, plan, settings) for plan in waiting
-    )
-    for _ in tqdm(
-        stream,
-        total=len(plans),
-        initial=len(plans) - len(waiting),
-        desc="synthetic patients",
-        disable=quiet(),
-    ):
+    calls = (delayed(_write_case)(root, plan, settings) for plan in waiting)
+    for _ in in_processes(calls, jobs, len(plans), "synthetic patients"):
         pass
     write_json(root / MANIFEST, _manifest(settings, plans, root))
 
@@ -130,7 +119,6 @@ def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _claim(root: Path, settings: PhantomSettings) -> None:
     """Make the folder this cohort's own, or say whose it is."""
-    root.mkdir(parents=True, exist_ok=True)
     if not (root / MANIFEST).exists():
         others = [p.name for p in root.iterdir() if not p.name.startswith(".")]
         if others:
@@ -141,51 +129,40 @@ def _claim(root: Path, settings: PhantomSettings) -> None:
         write_json(root / MANIFEST, _manifest(settings, [], root))
         return
     found = read_manifest(root)
-    wanted, held = asdict(settings), found.get("settings", {})
-    other = [k for k in wanted if held.get(k) != wanted[k]]
+    wanted = {**asdict(settings), "recipe": RECIPE}
+    held = {**found.get("settings", {}), "recipe": found.get("recipe")}
+    other = [
+        f"{k}={held.get(k)} (not {v})" for k, v in wanted.items() if held.get(k) != v
+    ]
     if other:
-        list_ = ", ".join(f"{k}={held.get(k)} (not {wanted[k]})" for k in other)
         raise FileExistsError(
-            f"{root} holds a phantom made with {list_}: choose another folder, or "
-            "remove this one"
-        )
-    if found.get("recipe") != RECIPE:
-        raise FileExistsError(
-            f"{root} holds a phantom of recipe {found.get('recipe')}, this library "
-            f"makes recipe {RECIPE}: choose another folder, or remove this one"
+            f"{root} holds a phantom made with {', '.join(other)}: choose another "
+            "folder, or remove this one"
         )
 
 
 def _write_case(root: Path, plan: Plan, settings: PhantomSettings) -> None:
-    patient = draw_patient(plan, settings)
+    """Write the five volumes and the truth of a patient."""
+    patient, edge = draw_patient(plan, settings), settings.spacing
+    # As in BraTS: first voxel at the origin, left-right and front-back reversed.
+    affine = np.diag([-edge, -edge, edge, 1.0])
+    affine[1, 3] = (patient.labels.shape[1] - 1) * edge
+    volumes = dict(zip(SEQUENCES, patient.images, strict=True))
     with whole_or_absent(root / plan.grade / plan.case) as beside:
         beside.mkdir()
-        save_patient(beside, plan.case, patient, settings.spacing)
-
-
-def save_patient(folder: Path, case: str, patient: Patient, spacing: float) -> None:
-    """Write the five volumes and the truth of a patient into `folder`."""
-    # As in BraTS: first voxel at the origin, left-right and front-back reversed.
-    affine = np.diag([-spacing, -spacing, spacing, 1.0])
-    affine[1, 3] = (patient.labels.shape[1] - 1) * spacing
-    for name, volume in zip(SEQUENCES, patient.images, strict=True):
-        write_nifti(folder / f"{case}_{name}.nii.gz", volume, affine)
-    write_nifti(folder / f"{case}_seg.nii.gz", patient.labels, affine)
-    write_json(folder / "truth.json", patient.truth)
+        for name, volume in {**volumes, "seg": patient.labels}.items():
+            write_nifti(beside / f"{plan.case}_{name}.nii.gz", volume, affine)
+        write_json(beside / "truth.json", patient.truth)
 
 
 def _manifest(
     settings: PhantomSettings, plans: list[Plan], root: Path
 ) -> Mapping[str, Any]:
-    knobs = asdict(settings)
-    cases = {}
+    knobs, cases = asdict(settings), {}
     for plan in plans:
         truth = (root / plan.grade / plan.case / "truth.json").read_text("utf-8")
-        cases[plan.case] = {
-            "grade": plan.grade,
-            "site": plan.site,
-            **json.loads(truth),
-        }
+        who = {"grade": plan.grade, "site": plan.site}
+        cases[plan.case] = {**who, **json.loads(truth)}
     return {
         "what": "Synthetic glioma cohort. No voxel was measured in a patient.",
         "settings": knobs,

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from tqdm.auto import tqdm
 
 from lrpbook_lib.data.cases.case import MASK, Case, Problem
 from lrpbook_lib.data.cases.formats import UnreadableError
@@ -25,8 +24,8 @@ from lrpbook_lib.files import (
     digest,
     file_digest,
     files_of,
+    in_processes,
     only_one,
-    quiet,
     remove,
     remove_leftovers,
     usable_cores,
@@ -200,20 +199,12 @@ def _extract_all(
         remove_leftovers(pieces)
         names = (pieces / f"{key}.npz" for key in keys)
         work = dict(zip(names, cases, strict=True))
-        waiting = {piece: case for piece, case in work.items() if not piece.exists()}
+        waiting = [(p, case) for p, case in work.items() if not p.exists()]
         # A worker starts for a second or two: one for every few cases.
         jobs = workers or min(usable_cores(), max(1, len(waiting) // 4))
-        stream = Parallel(
-            n_jobs=jobs, return_as="generator_unordered", pre_dispatch=2 * jobs
-        )(delayed(_extract_to)(case, settings, p) for p, case in waiting.items())
-        bar = tqdm(
-            stream,
-            total=len(cases),
-            initial=len(cases) - len(waiting),
-            desc="cases",
-            disable=quiet(),
-        )
-        problems = [problem for problem in bar if problem is not None]
+        calls = (delayed(_extract_to)(c, settings, piece) for piece, c in waiting)
+        told = in_processes(calls, jobs, len(cases), "cases")
+        problems = [problem for problem in told if problem is not None]
         _join(work, settings, target, problems)
     remove(pieces)
 
