@@ -131,9 +131,8 @@ def _claim(root: Path, settings: PhantomSettings) -> None:
     found = read_manifest(root)
     wanted = {**asdict(settings), "recipe": RECIPE}
     held = {**found.get("settings", {}), "recipe": found.get("recipe")}
-    other = [
-        f"{k}={held.get(k)} (not {v})" for k, v in wanted.items() if held.get(k) != v
-    ]
+    differ = (k for k in wanted if held.get(k) != wanted[k])
+    other = [f"{k}={held.get(k)} (not {wanted[k]})" for k in differ]
     if other:
         raise FileExistsError(
             f"{root} holds a phantom made with {', '.join(other)}: choose another "
