@@ -17,8 +17,7 @@ from lrpbook_lib.data.cases.case import Problem
 from lrpbook_lib.data.cases.readers import CLASSES
 from lrpbook_lib.files import npy_stream, whole_or_absent, write_json
 
-_KINDS: dict[str, type] = {"images": np.float32, "tumor": np.uint8, "brain": np.bool_}
-_TABLE = ("labels", "z", "patient", "site", "case")
+_KINDS: dict[str, Any] = {"images": np.float32, "tumor": np.uint8, "brain": np.bool_}
 
 
 @dataclass
@@ -45,10 +44,9 @@ def _open_store(folder: Path) -> _Store:
 class SliceSet(Dataset):
     """Samples with labels, masks, and the patient and site that they come from.
 
-    Slices of patients, or whole volumes: ``...`` stands for the axes in space,
-    ``H, W`` or ``D, H, W``. An item is a dictionary of tensors: ``image`` (C, ...)
-    float32, ``label`` int64, ``tumor`` (...) int64, ``brain`` (...) bool, ``index``
-    int64.
+    Slices of patients, or whole volumes: ``...`` stands for the axes in space, ``H, W``
+    or ``D, H, W``. An item is a dictionary of tensors: ``image`` (C, ...) float32,
+    ``label`` int64, ``tumor`` (...) int64, ``brain`` (...) bool, ``index`` int64.
 
     Attributes
     ----------
@@ -109,18 +107,16 @@ class SliceSet(Dataset):
         """
         n, channels, *space = images.shape
         given = {"images": images, "tumor": tumor, "brain": brain}
-        arrays: dict[str, np.ndarray] = {
-            k: np.asarray(a, dtype=_KINDS[k]) for k, a in given.items()
-        }
-        table: dict[str, np.ndarray] = {
+        arrays = {k: np.asarray(a, dtype=_KINDS[k]) for k, a in given.items()}
+        table = {
             "labels": np.asarray(labels, dtype=np.int64),
-            "z": np.zeros(n, np.int64) if z is None else np.asarray(z, np.int64),
+            "z": np.asarray([0] * n if z is None else z, dtype=np.int64),
             "patient": np.asarray(patient, dtype=str),
-            "site": np.full(n, "") if site is None else np.asarray(site, dtype=str),
+            "site": np.asarray([""] * n if site is None else site, dtype=str),
             "case": np.asarray(patient, dtype=str),
         }
         shapes = {**dict.fromkeys(table, (n,)), **_shapes(n, channels, space)}
-        for name, array in {**arrays, **table}.items():
+        for name, array in (arrays | table).items():
             if array.shape != shapes[name]:
                 raise ValueError(f"{name} has shape {array.shape}, not {shapes[name]}")
         names = sequences or [f"c{i}" for i in range(channels)]
@@ -221,18 +217,18 @@ class SliceSet(Dataset):
 
     def frame(self) -> pd.DataFrame:
         """A row a sample: case, patient, site, class, z and tumor area in pixels."""
-        names = np.array([*self.classes, "unknown"])
-        table = pd.DataFrame({k: self.table[k] for k in ("case", "patient", "site")})
-        table["class"] = names[self.labels]
-        table["z"] = self.z
         space = tuple(range(1, self.tumor.ndim))
-        table["tumor_pixels"] = np.count_nonzero(self.tumor, axis=space)
-        return table
+        columns = {
+            **{name: self.table[name] for name in ("case", "patient", "site")},
+            "class": np.array([*self.classes, "unknown"])[self.labels],
+            "z": self.z,
+            "tumor_pixels": np.count_nonzero(self.tumor, axis=space),
+        }
+        return pd.DataFrame(columns)
 
     def report(self) -> pd.DataFrame:
         """Cases that were left out on the way, and why."""
-        columns = list(Problem.__dataclass_fields__)
-        return pd.DataFrame(self.problems, columns=columns)
+        return pd.DataFrame(self.problems, columns=Problem.columns())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the set to a folder; an existing set there is replaced."""
@@ -260,15 +256,10 @@ class SliceSet(Dataset):
             )
         meta = json.loads((path / "slices.json").read_text("utf-8"))
         with np.load(path / "table.npz") as table:
-            columns = {name: table[name] for name in _TABLE}
-        return cls(
-            _open_store(path),
-            columns,
-            tuple(meta["sequences"]),
-            tuple(meta["classes"]),
-            meta["settings"],
-            meta["problems"],
-        )
+            columns = dict(table)
+        names = tuple(meta["sequences"]), tuple(meta["classes"])
+        about = meta["settings"], meta["problems"]
+        return cls(_open_store(path), columns, *names, *about)
 
 
 def _shapes(n: int, channels: int, space: Sequence[int]) -> dict[str, tuple[int, ...]]:
@@ -309,6 +300,6 @@ def write_samples(
             with npy_stream(beside / f"{name}.npy", kind, shapes[name]) as append:
                 for block in blocks(name):
                     append(block)
-        columns: dict[str, Any] = {name: table[name] for name in _TABLE}
+        columns: dict[str, Any] = dict(table)
         np.savez(beside / "table.npz", **columns)
         write_json(beside / "slices.json", meta)

@@ -1,7 +1,7 @@
 """A case: one examination of one patient on disk, read in one way."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,30 +144,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a case.
-
-    Attributes
-    ----------
-    case, release
-        Which case.
-    kind
-        A few words, the same for the same trouble.
-    detail
-        What exactly, with the file.
-    dropped
-        Whether the case is left out because of it.
-    """
+    """Something wrong with a case."""
 
     case: str
     release: str
-    kind: str
-    detail: str
-    dropped: bool = True
+    kind: str  #: a few words, the same for the same trouble
+    detail: str  #: what exactly, with the file
+    dropped: bool = True  #: whether the case is left out because of it
 
-
-def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
-    """Problems, a row each: case, release, kind, detail, dropped."""
-    return pd.DataFrame(problems, columns=list(Problem.__dataclass_fields__))
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Of a table of problems."""
+        return [f.name for f in fields(cls)]
 
 
 class CaseList(list[Case]):
@@ -196,7 +184,7 @@ class CaseList(list[Case]):
 
     def report(self) -> pd.DataFrame:
         """The problems, a row each: case, release, kind, detail, dropped."""
-        return problem_table(self.problems)
+        return pd.DataFrame(self.problems, columns=Problem.columns())
 
     def summary(self) -> pd.DataFrame:
         """How many cases of each release are sound and how many dropped, and why.
@@ -205,18 +193,15 @@ class CaseList(list[Case]):
         ``ungraded``: their slices have the label -1. The release's table, where there
         is one, helps: ``find_cases(..., tables=...)``.
         """
-        rows = []
-        releases = {c.release for c in self} | {p.release for p in self.problems}
-        for name in sorted(releases):
-            mine = [p for p in self.problems if p.release == name]
-            lost = {p.case for p in mine if p.dropped}
-            kinds: dict[str, set[str]] = {}
-            for problem in mine:
-                kinds.setdefault(problem.kind, set()).add(problem.case)
-            why = "; ".join(f"{kind}: {len(ids)}" for kind, ids in kinds.items())
+        rows, told = [], self.report()
+        for name in sorted({c.release for c in self} | set(told["release"])):
             sound = [c for c in self if c.release == name]
+            mine = told[told["release"] == name]
+            lost = mine.loc[mine["dropped"].astype(bool), "case"].nunique()
+            kinds = mine.groupby("kind", sort=False)["case"].nunique()
+            why = "; ".join(f"{kind}: {count}" for kind, count in kinds.items())
             ungraded = sum(c.label is None for c in sound)
-            rows.append([name, len(sound), len(lost), ungraded, why or "-"])
+            rows.append([name, len(sound), lost, ungraded, why or "-"])
         columns = ["release", "sound", "dropped", "ungraded", "why"]
         return pd.DataFrame(rows, columns=columns)
 
