@@ -34,7 +34,7 @@ def main() -> None:
         {name: site_facts(read_table(home / file)) for name, file in TABLES.items()},
         made_with=[
             "data_scripts/stamp_site_grade.py",
-            "lrpbook_lib/data/cases/tables.py",
+            "lrpbook_lib/data/sites.py",
         ],
         data={
             file: hashlib.sha256((home / file).read_bytes()).hexdigest()[:16]
