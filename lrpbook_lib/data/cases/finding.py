@@ -92,18 +92,20 @@ def find_cases(
     CaseList
         The sound cases, sorted by release and id.
     """
-    root = _folder(root)
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        kind = NotADirectoryError if root.is_file() else FileNotFoundError
+        what = "is a file" if root.is_file() else "does not exist"
+        raise kind(f"{root} {what}: name a folder of cases (unpack archives first)")
     walk = _walk(root, releases)
+    order = [release.name for release in releases]
     if not walk.cases:
-        advice = (
-            f"{next(iter(walk.dicom))} holds DICOM files: {CONVERT}"
-            if walk.dicom
-            else "name the folder that holds the case folders, and unpack archives "
-            "first"
-        )
+        advice = "name the folder that holds the case folders, unpack archives first"
+        for folder in walk.dicom:
+            advice = f"{folder} holds DICOM files: {CONVERT}"
         raise ValueError(
-            f"no case of a known release below {root} (looked for "
-            f"{', '.join(release.name for release in releases)}); {advice}"
+            f"no case of a known release below {root} (looked for {', '.join(order)}); "
+            f"{advice}"
         )
     beside = [p for p in (root.parent, root.parent / "tables") if p.is_dir()]
     records, broken = read_records(
@@ -111,10 +113,8 @@ def find_cases(
         (table for release in releases for table in release.tables),
     )
     wanted = None if require is None else tuple(require)
-    order = [release.name for release in releases]
-    found = sorted(
-        walk.cases.values(), key=lambda f: (order.index(f.reader.name), f.id)
-    )
+    found = list(walk.cases.values())
+    found.sort(key=lambda one: (order.index(one.reader.name), one.id))
     results = Parallel(n_jobs=workers or usable_cores(), prefer="threads")(
         delayed(_settle)(one, walk.strays, records, root, wanted, thorough)
         for one in found
@@ -130,18 +130,6 @@ def find_cases(
     sound = [(case, marks) for case, _, marks in results if case is not None]
     cases, repeated = join_repeats(sound)
     return CaseList(cases, [*problems, *repeated])
-
-
-def _folder(root: str | os.PathLike[str]) -> Path:
-    """A folder that exists, or an error that says what is there instead."""
-    path = Path(root).expanduser()
-    if path.is_file():
-        raise NotADirectoryError(
-            f"{path} is a file: name the folder of a release (unpack archives first)"
-        )
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path} does not exist: name the folder of a release")
-    return path
 
 
 def _walk(root: Path, releases: Sequence[Reader]) -> _Walk:
