@@ -67,53 +67,30 @@ class Reader:
     """How the cases of one release are recognized, read and labeled.
 
     As it stands, for a NIfTI file a channel; other kinds of files derive a class.
-
-    Attributes
-    ----------
-    name
-        What people call the release.
-    file
-        Regular expression for a file's path below the root, with ``/`` between
-        folders; case does not matter. Its group ``case`` is the case id, ``token``
-        what names the channel, and ``site``, where there is one, the site.
-    channels
-        The images every case has; of several in a file, in their order there.
-    needs
-        Without which a case is not used; default all channels and the mask.
-    labels
-        Value in the mask's file to value in :data:`LABELS`; another is a problem.
-    patient
-        Regular expression; its first group in the case id names the patient.
-    site
-        Site of all cases, for releases from one place.
-    label, classes
-        Which fact of a case is its class, and its values in the order 0, 1, ...
-    facts
-        Of all cases, where the release is defined by them.
-    folders
-        Name of a folder above a case to the label that it tells.
-    inside_names
-        Whether such a word may also stand among others in the folder's name.
-    stripped
-        Whether everything outside the brain is zero.
-    tables
-        Which tables say something of the patients.
     """
 
-    name: str
+    name: str  #: what people call the release
+    #: Regular expression for a file's path below the root, with ``/`` between folders;
+    #: case does not matter. Its group ``case`` is the case id, ``token`` what names the
+    #: channel, and ``site``, where there is one, the site.
     file: str
+    #: The images every case has; of several in a file, in their order there.
     channels: tuple[str, ...] = ("t1", "t1ce", "t2", "flair")
+    #: Without which a case is not used; default all channels and the mask.
     needs: tuple[str, ...] | None = None
+    #: Value in the mask's file to value in :data:`LABELS`; another is a problem.
     labels: Mapping[int, int] = field(default_factory=lambda: {0: 0, 1: 1, 2: 2, 4: 4})
-    patient: str = r"(.+)"
-    site: str | None = None
-    label: str = "grade"
-    classes: tuple[str, ...] = CLASSES
+    patient: str = r"(.+)"  #: expression whose group in the case id names the patient
+    site: str | None = None  #: of all cases, for releases from one place
+    label: str = "grade"  #: which fact of a case is its class
+    classes: tuple[str, ...] = CLASSES  #: values of that fact, for the labels 0, 1, ...
+    #: Of all cases, where the release is defined by them.
     facts: Mapping[str, Any] = field(default_factory=dict)
+    #: Name of a folder above a case to the label that it tells.
     folders: Mapping[str, str] = field(default_factory=dict)
-    inside_names: bool = False
-    stripped: bool = True
-    tables: tuple[Table, ...] = ()
+    inside_names: bool = False  #: whether that may stand among other words in a name
+    stripped: bool = True  #: whether everything outside the brain is zero
+    tables: tuple[Table, ...] = ()  #: which tables say something of the patients
 
     #: Whether files are NIfTI, so that a map can be written on their grid.
     writes_nifti: ClassVar[bool] = True

@@ -21,28 +21,15 @@ PACKED = ("cheng", "tcga_lgg")
 
 @dataclass(frozen=True)
 class PackedSet:
-    """How a set of slices lies in one ``.npz`` file, and what it means.
+    """How a set of slices lies in one ``.npz`` file, and what it means."""
 
-    Attributes
-    ----------
-    name
-        What people call it.
-    file
-        Where it is looked for, below :func:`~lrpbook_lib.places.data_home`.
-    arrays
-        What the file holds.
-    samples
-        From these by name, and the edge in pixels that is wanted, to the arguments of
-        :meth:`SliceSet.from_arrays`, and ``problems`` if there are any.
-    how
-        How to get it.
-    """
-
-    name: str
-    file: str
-    arrays: tuple[str, ...]
+    name: str  #: what people call it
+    file: str  #: where it is looked for, below :func:`~lrpbook_lib.places.data_home`
+    arrays: tuple[str, ...]  #: what the file holds
+    #: From these by name, and the edge in pixels that is wanted, to the arguments of
+    #: :meth:`SliceSet.from_arrays`, and ``problems`` if there are any.
     samples: Callable[[Mapping[str, np.ndarray], int | None], dict[str, Any]]
-    how: str = ""
+    how: str = ""  #: how to get it
 
     def find(self) -> Path | None:
         """The file, or ``None`` where this machine has none."""
