@@ -26,7 +26,7 @@ def main() -> None:
         made_with=[
             "data_scripts/stamp_site_grade.py",
             "lrpbook_lib/data/cases/tables.py:read_table",
-            "lrpbook_lib/data/cases/tables.py:site_facts",
+            "lrpbook_lib/data/sites.py:site_facts",
         ],
         data={file: home / file for file in TABLES.values()},
     )

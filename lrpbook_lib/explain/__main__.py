@@ -19,7 +19,7 @@ import pandas as pd
 from lrpbook_lib.commands import run
 from lrpbook_lib.data import Case, find_cases, own_case
 from lrpbook_lib.data.cases.case import Problem
-from lrpbook_lib.data.cases.releases import sequence_in
+from lrpbook_lib.data.cases.readers import sequence_in
 from lrpbook_lib.explain.many import explain_all
 from lrpbook_lib.explain.one import slices_for
 from lrpbook_lib.files import whole_or_absent

@@ -74,10 +74,9 @@ def explain_all(
 def _one(
     case: Case, model: TrainedModel, folder: Path, target: str | None, explorer: bool
 ) -> dict[str, object]:
-    kind = case.description.kind
-    if not kind.startswith("nifti"):
+    if not case.reader.writes_nifti:
         raise ValueError(
-            f"{case.release} keeps {kind} files, and a heatmap on their grid needs "
+            f"{case.release} keeps other files, and a heatmap on their grid needs "
             "NIfTI; convert them, or use lrpbook_lib.lrp.Explainer"
         )
     key = job_key(case, model, target) + (" with explorer" if explorer else "")

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from lrpbook_lib.data import Case
-from lrpbook_lib.data.cases.volumes import read_sequence
 from lrpbook_lib.explain.one import Explained
 from lrpbook_lib.files import digest, file_digest, write_json
 from lrpbook_lib.training import TrainedModel
@@ -65,10 +64,11 @@ def write_overlay(found: Explained, folder: Path) -> None:
     spread = np.linspace(0, count - 1, _PANELS + 2).round().astype(int)[1:-1]
     picked = spread if count > _PANELS else np.arange(count)
     sequence = found.model.spec.channels[-1]
-    image, affine = read_sequence(found.case, sequence)
+    volume = found.case.open()
+    image, affine = volume(sequence)
     heat = found.heatmap(image.shape)  # type: ignore[arg-type]
     has_mask = "seg" in found.case.paths
-    seg = read_sequence(found.case, "seg")[0] if has_mask else np.zeros(image.shape)
+    seg = volume("seg")[0] if has_mask else np.zeros(image.shape)
     edges = nib.affines.voxel_sizes(affine)
     inside = (slice(None, None, -1), *_box(image))
     limit = np.quantile(np.abs(heat[heat != 0]), 0.995) if heat.any() else 1.0
@@ -138,7 +138,7 @@ def facts_of(found: Explained) -> dict[str, Any]:
         "explained_class": _target(found),
         "model": found.model.facts(),
         "inputs": {name: path.name for name, path in found.case.paths.items()},
-        "skull_stripped": found.case.description.stripped,
+        "skull_stripped": found.case.reader.stripped,
         "overall": {
             "what": "means over the slices",
             "slices": len(slices),

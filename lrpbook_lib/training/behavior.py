@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from lrpbook_lib.data import SliceSet
-from lrpbook_lib.data.phantom.cohort import RECIPE
+from lrpbook_lib.data.phantom.knobs import RECIPE
 from lrpbook_lib.data.slices.extract import VERSION
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule
 from lrpbook_lib.models import NETWORKS

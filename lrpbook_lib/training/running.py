@@ -46,8 +46,9 @@ def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
                 data.sequences,
                 recipe=data.recipe,
                 size=data.size,
-                cache=home / "cases",
-            ).save(path)
+                cache=home,
+                into=path,
+            )
     return SliceSet.load(path)
 
 

@@ -499,9 +499,9 @@ def test_a_head_with_its_skull_is_recognized(tmp_path):
     images, _ = small_case(shape=(20, 26, 12))
     noisy = {n: i + 3 for n, i in images.items()}
     paths = write_own(tmp_path, **noisy)
-    assert not own_case(of(paths), paths["seg"]).description.stripped
+    assert not own_case(of(paths), paths["seg"]).reader.stripped
     paths = write_own(tmp_path / "stripped")
-    assert own_case(of(paths), paths["seg"]).description.stripped
+    assert own_case(of(paths), paths["seg"]).reader.stripped
 
 
 def test_the_command_fails_in_a_line(tmp_path, checkpoint):

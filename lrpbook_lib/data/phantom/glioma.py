@@ -22,42 +22,18 @@ def class_separation(difficulty: float) -> float:
 
 @dataclass(frozen=True)
 class Traits:
-    """What can be seen of one tumor.
+    """What can be seen of one tumor."""
 
-    Attributes
-    ----------
-    malignancy
-        The hidden cause of all the others.
-    radius
-        Of the core, mm.
-    lobes
-        Number of blobs the core is the union of.
-    irregularity
-        Roughness of the border, as a share of the radius.
-    softness
-        Width of the border, mm.
-    necrosis
-        Radius of the necrotic center as a share of the core's radius.
-    agent
-        Contrast agent in the enhancing part, mmol/l.
-    patchiness
-        Share of the rim left without enhancement.
-    edema
-        Reach of the edema beyond the core, mm.
-    mass_effect
-        How far the surrounding tissue is pushed away, mm.
-    """
-
-    malignancy: float
-    radius: float
-    lobes: int
-    irregularity: float
-    softness: float
-    necrosis: float
-    agent: float
-    patchiness: float
-    edema: float
-    mass_effect: float
+    malignancy: float  #: the hidden cause of all the others
+    radius: float  #: of the core, mm
+    lobes: int  #: number of blobs the core is the union of
+    irregularity: float  #: roughness of the border, as a share of the radius
+    softness: float  #: width of the border, mm
+    necrosis: float  #: radius of the necrotic center, as a share of the core's
+    agent: float  #: contrast agent in the enhancing part, mmol/l
+    patchiness: float  #: share of the rim left without enhancement
+    edema: float  #: reach of the edema beyond the core, mm
+    mass_effect: float  #: how far the surrounding tissue is pushed away, mm
 
     @classmethod
     def draw(cls, rng: np.random.Generator, grade: str, difficulty: float) -> "Traits":
@@ -89,25 +65,15 @@ class Traits:
 
 
 @dataclass(frozen=True)
-class Lesion:
-    """A tumor in place: shares of each voxel, contrast agent and label map.
+class Glioma:
+    """A tumor in place, voxel by voxel: ``(X, Y, Z)`` each."""
 
-    Attributes
-    ----------
-    core, enhancing, necrosis, edema
-        ``(X, Y, Z)`` float32 shares; their sum is at most one.
-    agent
-        ``(X, Y, Z)`` float32, mmol/l.
-    labels
-        ``(X, Y, Z)`` uint8: 0, 1, 2, 4.
-    """
-
-    core: np.ndarray
+    core: np.ndarray  #: share of the voxel, float32; as those below
     enhancing: np.ndarray
     necrosis: np.ndarray
-    edema: np.ndarray
-    agent: np.ndarray
-    labels: np.ndarray
+    edema: np.ndarray  #: the four shares sum to one at most
+    agent: np.ndarray  #: mmol/l, float32
+    labels: np.ndarray  #: 0, 1, 2 or 4, uint8
 
 
 def push_tissue(
@@ -143,7 +109,7 @@ def grow(
     fluid: np.ndarray,
     brain: np.ndarray,
     spacing: float,
-) -> Lesion:
+) -> Glioma:
     """Let a tumor of these traits grow at `center`.
 
     The core is a union of rough ellipsoids. Edema spreads from it by repeated
@@ -202,7 +168,7 @@ def grow(
         out[box] = part
         return out
 
-    return Lesion(
+    return Glioma(
         core=whole(living - enhancing),
         enhancing=whole(enhancing),
         necrosis=whole(dead),
