@@ -9,29 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from torch import fx, nn
 
 from .errors import LRPError, unknown_name
+from .program import Facts, Place, analyze, trace
 from .rule import Rule
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, ZBox, ZPlus
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import nn
-
 
 _EPSILON, _PASS = Epsilon(), Pass()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a layer stands: all that a composite may ask about it."""
-
-    name: str
-    kind: str  # "dense", "conv", "norm" or "pool"
-    position: int  # in the order in which operations run
-    first: bool = False  # nothing affine between the input and it
-    last: bool = False  # nothing affine between it and the output
 
 
 @dataclass(frozen=True)
@@ -103,10 +93,8 @@ class Composite:
                     return rule
         return getattr(self, place.kind)
 
-    def assign(
-        self, places: Mapping[Any, Place], order: Mapping[str, int]
-    ) -> dict[Any, Rule]:
-        """The rule of every layer.
+    def assign(self, facts: Facts) -> dict[fx.Node, Rule]:
+        """The rule of every place.
 
         Raises
         ------
@@ -114,19 +102,18 @@ class Composite:
             Where the composite names a layer that the model does not have.
         """
         for name in (*self.before, *self.after):
-            if name not in order:
-                raise unknown_name("layer", name, order)
-        taken = [place.name for place in places.values()]
+            if name not in facts.order:
+                raise unknown_name("layer", name, facts.order)
+        taken = [place.name for place in facts.places.values()]
         for pattern in self.names:
             if not any(fnmatchcase(name, pattern) for name in taken):
                 raise unknown_name("layer with a rule", pattern, taken)
-        return {key: self.rule(place, order) for key, place in places.items()}
+        return {n: self.rule(place, facts.order) for n, place in facts.places.items()}
 
     def table(self, model: nn.Module, at: str | None = None) -> pd.DataFrame:
         """Layer and rule for a model, a row a layer."""
-        from .explainer import Explainer
-
-        return Explainer(model, self, at=at).rules
+        facts = analyze(trace(model), at)
+        return rules_table(facts, self.assign(facts))
 
     def __str__(self) -> str:
         lines = ["Composite"]
@@ -143,11 +130,26 @@ class Composite:
         return "\n".join(lines)
 
 
+def rules_table(facts: Facts, rules: Mapping[fx.Node, Rule]) -> pd.DataFrame:
+    """Which rule each layer got: a table, a row a layer."""
+    import pandas as pd
+
+    rows = []
+    for node, rule in rules.items():
+        step, front = facts.trace.steps[node], facts.folds.get(node)
+        shown = repr(rule) if front is None else f"folded into {front.name}"
+        rows.append({"layer": step.name, "type": step.type_name, "rule": shown})
+    return pd.DataFrame(rows, columns=["layer", "type", "rule"]).set_index("layer")
+
+
 _PLUS = Composite(conv=ZPlus())
 _ALPHA_BETA = Composite(conv=AlphaBeta(2.0, 1.0))
 
 #: The named presets. Those of zennit (Anders et al. 2021, ``anders2021zennit``) under
-#: its names; ``zplus`` is Graz+ (Tinauer et al. 2022, ``tinauer2022``), z-plus all the
+#: its names; ``epsilon-gamma`` is the gamma rule on convolutions and the epsilon rule on
+#: dense layers (Montavon et al. 2019, ``montavon2019``), the first layer like the others:
+#: in its generalized form gamma takes signed inputs, and no bounds of theirs need be
+#: known, as ``epsilon-gamma-box`` does; ``zplus`` is Graz+ (Tinauer et al. 2022, ``tinauer2022``), z-plus all the
 #: way down; the two ``sefcik`` ones are what the code of Sefcik & Benesova 2021
 #: (``sefcik2021``) ran: experiment 1 the epsilon rule with epsilon = 1 in every layer,
 #: experiment 2 that on dense layers and alpha 2, beta 1 on convolutions.
@@ -157,6 +159,7 @@ COMPOSITES: dict[str, Composite] = {
     "epsilon-plus-flat": replace(_PLUS, first=Flat()),
     "epsilon-alpha2-beta1": _ALPHA_BETA,
     "epsilon-alpha2-beta1-flat": replace(_ALPHA_BETA, first=Flat()),
+    "epsilon-gamma": Composite(conv=Gamma(0.25)),
     "epsilon-gamma-box": Composite(conv=Gamma(0.25), first=ZBox(0.0, 1.0)),
     "zplus": Composite(dense=ZPlus(), conv=ZPlus()),
     "sefcik-epsilon": Composite(dense=Epsilon(1.0), conv=Epsilon(1.0)),

@@ -18,13 +18,13 @@ what does not arrive: what the bias and what the stabilizer :math:`\epsilon` tak
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from .layers import Affine, Part, affine
-from .steps import stabilize, undo
+from .numerics import stabilize, undo
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ class Branch:
 @dataclass(frozen=True)
 class Rule:
     """A rule is data: its settings, and the branches it takes at a layer."""
+
+    #: Whether relevance goes on unchanged, so that there is nothing to call.
+    passes: ClassVar[bool] = False
 
     def branches(
         self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool

@@ -245,6 +245,8 @@ class ZBox(Rule):
 class Pass(Rule):
     r"""Unchanged: :math:`R_{in} = R`. For elementwise layers and normalizations."""
 
+    passes = True
+
     def __call__(
         self,
         layer: Any,

@@ -1,0 +1,190 @@
+"""Pooling and resampling.
+
+Averages are linear and have no negative weights: the rule for pooling applies. In max
+pooling the winner takes all; among equals the first one wins, in the forward pass as in
+the relevance pass, so that nothing is counted twice and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import LRPError
+from ...layers import fixed
+from ...numerics import rows_of
+from ..page import Page
+from ..table import Sends, of, row, word
+from ..trace import Step
+from . import windows
+from .affine import by_rule, itself
+from .elementwise import as_input
+
+word(fixed)
+
+
+@word
+def max_pool(
+    a: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Tensor | list[Tensor]]:
+    """Max pooling in one to three dimensions, and who won each window."""
+    window, apart = _windows(a, kernel_size, stride, padding, dilation, ceil_mode)
+    if windows.fusing() and apart:
+        pool = windows.pool_whole if windows.training_on_cpu(a) else windows.pool_apart
+        return pool(a, window)
+    return (F.max_pool1d, F.max_pool2d, F.max_pool3d)[a.ndim - 3](
+        a,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode=ceil_mode,
+        return_indices=True,
+    )
+
+
+@word
+def adaptive_max_pool(a: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    """Adaptive max pooling, and the index of each winner."""
+    pool = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
+    return pool[a.ndim - 3](a, output_size, return_indices=True)
+
+
+@word
+def winners(
+    a: Tensor,
+    R: Tensor,
+    indices: Tensor | list[Tensor],
+    kernel_size: Any = None,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """Undo max pooling: the winner of each window takes all of its relevance."""
+    shape, n = rows_of(R, a), a.ndim - 2
+    if kernel_size is None and isinstance(indices, Tensor):
+        return _scattered(R, indices, shape)
+    window, apart = _windows(a, kernel_size, stride, padding, dilation, ceil_mode)
+    if isinstance(indices, list):
+        return windows.winners_apart(a, R, indices, window)
+    if windows.fusing():
+        if apart and windows.training_on_cpu(a) and R.shape[0] == a.shape[0]:
+            return windows.unpool_whole(R, a, indices, window)
+        return _scattered(R, indices, shape)
+    if n != 2:
+        return _scattered(R, indices, shape)
+    # The kernel that PyTorch uses for the gradient: same sum, no index arithmetic.
+    shaped = torch.empty_like(a, dtype=R.dtype)
+    if shape[0] != a.shape[0]:  # its layout must survive, or all below gets slower
+        last = a.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
+        shaped = shaped.new_empty(shape).contiguous(memory_format=layout)
+        R = R.contiguous(memory_format=layout)
+    return torch.ops.aten.max_pool2d_with_indices_backward(
+        R,
+        shaped,
+        window,
+        window if stride is None else _list(stride, n),
+        _list(padding, n),
+        _list(dilation, n),
+        ceil_mode,
+        indices.expand(R.shape),
+    )
+
+
+def _list(value: Any, n: int) -> list[int]:
+    return [value] * n if isinstance(value, int) else list(value)
+
+
+def _windows(
+    a: Tensor, size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> tuple[list[int], bool]:
+    """The window, and whether windows are small and stand flush side by side."""
+    window, n = _list(size, a.ndim - 2), a.ndim - 2
+    step = window if stride is None else _list(stride, n)
+    flush = not any(_list(padding, n)) and all(d == 1 for d in _list(dilation, n))
+    apart = step == window and flush and not ceil_mode
+    return window, apart and math.prod(window) <= 27
+
+
+def _scattered(R: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Tensor:
+    flat = torch.zeros(shape, dtype=R.dtype, device=R.device).flatten(2)
+    indices = indices.expand(R.shape).flatten(2)
+    return flat.scatter_add(2, indices, R.flatten(2)).reshape(shape)
+
+
+_DEFAULTS = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
+
+
+def _settings(names: tuple[str, ...], page: Page, step: Step) -> str:
+    given = step.settings(*names, "return_indices")
+    if given.get("return_indices"):
+        raise LRPError(
+            f"{step.name!r} returns the indices of its winners; relevance keeps "
+            "its own. Leave return_indices out."
+        )
+    shown = [k for k in names if k in given and given[k] != _DEFAULTS.get(k, ...)]
+    return page.keywords({k: given[k] for k in shown})
+
+
+def _pooled(run: str, names: tuple[str, ...], page: Page, step: Step) -> str:
+    v, settings = page.var(step.node), _settings(names, page, step)
+    return f"{v}, {v}_winners = {run}({page.var(step.operand)}, {settings})"
+
+
+def _to_winners(names: tuple[str, ...], page: Page, step: Step, R: str) -> Sends:
+    a, settings = step.operand, _settings(names, page, step)
+    args = f"a={page.var(a)}, R={R}, indices={page.var(step.node)}_winners"
+    yield a, f"winners({args}{', ' if settings else ''}{settings})"
+
+
+_WINDOW = ("kernel_size", *_DEFAULTS)
+row(
+    *of(nn, "MaxPool?d"),
+    *of(F, "max_pool?d"),
+    *of(torch, "max_pool?d"),
+    forward=functools.partial(_pooled, "max_pool", _WINDOW),
+    backward=functools.partial(_to_winners, _WINDOW),
+    nonnegative=as_input,
+)
+row(
+    *of(nn, "AdaptiveMaxPool?d"),
+    *of(F, "adaptive_max_pool?d"),
+    forward=functools.partial(_pooled, "adaptive_max_pool", ("output_size",)),
+    backward=functools.partial(_to_winners, ()),
+    nonnegative=as_input,
+)
+
+
+def _linear(page: Page, step: Step) -> str:
+    a = step.operand
+    if step.module is not None:
+        return f"fixed({itself(page, step)}, {page.var(a)})"
+    return f"fixed(lambda h: {page.call(step, {a: 'h'})}, {page.var(a)})"
+
+
+def _mixes(step: Step, holds: Callable[[Any], bool]) -> bool:
+    mode = step.settings("size", "scale_factor", "mode").get("mode")
+    return mode != "bicubic" and holds(step.operand)
+
+
+row(
+    *of(nn, "AvgPool?d", "AdaptiveAvgPool?d", "Upsample"),
+    *of(F, "avg_pool?d", "adaptive_avg_pool?d", "interpolate"),
+    kind="pool",
+    backward=by_rule,
+    layer=_linear,
+    nonnegative=_mixes,
+)
