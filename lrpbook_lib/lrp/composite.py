@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from torch import fx, nn
 
 from .errors import LRPError, unknown_name
-from .program import Facts, Place, analyze, trace
+from .program import Facts, Place, trace
 from .rule import Rule
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, ZBox, ZPlus
 
@@ -112,7 +112,7 @@ class Composite:
 
     def table(self, model: nn.Module, at: str | None = None) -> pd.DataFrame:
         """Layer and rule for a model, a row a layer."""
-        facts = analyze(trace(model), at)
+        facts = Facts(trace(model), at)
         return rules_table(facts, self.assign(facts))
 
     def __str__(self) -> str:
@@ -146,13 +146,13 @@ _PLUS = Composite(conv=ZPlus())
 _ALPHA_BETA = Composite(conv=AlphaBeta(2.0, 1.0))
 
 #: The named presets. Those of zennit (Anders et al. 2021, ``anders2021zennit``) under
-#: its names; ``epsilon-gamma`` is the gamma rule on convolutions and the epsilon rule on
-#: dense layers (Montavon et al. 2019, ``montavon2019``), the first layer like the others:
-#: in its generalized form gamma takes signed inputs, and no bounds of theirs need be
-#: known, as ``epsilon-gamma-box`` does; ``zplus`` is Graz+ (Tinauer et al. 2022, ``tinauer2022``), z-plus all the
-#: way down; the two ``sefcik`` ones are what the code of Sefcik & Benesova 2021
-#: (``sefcik2021``) ran: experiment 1 the epsilon rule with epsilon = 1 in every layer,
-#: experiment 2 that on dense layers and alpha 2, beta 1 on convolutions.
+#: its names. ``epsilon-gamma`` is gamma on convolutions and epsilon on dense layers
+#: (Montavon et al. 2019, ``montavon2019``); its first layer is like the others: in its
+#: generalized form gamma takes signed inputs, and no bounds of theirs need be known as
+#: for ``epsilon-gamma-box``. ``zplus`` is Graz+ (Tinauer et al. 2022, ``tinauer2022``),
+#: z-plus all the way down. The two ``sefcik`` ones are what the code of Sefcik &
+#: Benesova 2021 (``sefcik2021``) ran: experiment 1 the epsilon rule with epsilon = 1 in
+#: every layer, experiment 2 that on dense layers and alpha 2, beta 1 on convolutions.
 COMPOSITES: dict[str, Composite] = {
     "epsilon": Composite(),
     "epsilon-plus": _PLUS,

@@ -12,7 +12,7 @@ from .checks import check_input, check_target
 from .composite import Composite, composite_named, rules_table
 from .errors import LRPError
 from .ledger import Watch
-from .program import Program, Variant, analyze, trace, write
+from .program import Facts, Program, Variant, trace, write
 from .start import STARTS, Start, start_relevance
 
 if TYPE_CHECKING:
@@ -90,8 +90,9 @@ class Explainer(nn.Module):
         self._prepare()
 
     def _prepare(self) -> None:
-        self._facts = analyze(trace(self.model), self.at)
+        self._facts = Facts(trace(self.model), self.at)
         self._rules = self.composite.assign(self._facts)
+        self._switches = self._facts.switches
         self._programs: dict[Variant, Program] = {}
         self._program(Variant())
         self._program(Variant(training=True))  # not while torch.compile is looking
@@ -243,7 +244,7 @@ class Explainer(nn.Module):
     @property
     def _in_training(self) -> bool:
         """Whether a dropout or batch norm acts otherwise than in evaluation."""
-        return any(module.training for module in self._facts.switches)
+        return any(module.training for module in self._switches)
 
     def extra_repr(self) -> str:
         """What print(explainer) shows of the settings."""
@@ -251,7 +252,7 @@ class Explainer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A program is text compiled on this machine; a copy writes its own.
-        gone = ("_facts", "_rules", "_programs")
+        gone = ("_facts", "_rules", "_switches", "_programs")
         return {k: v for k, v in self.__dict__.items() if k not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -123,7 +123,7 @@ def export_onnx(
 def _arguments(
     explainer: Explainer, x: Tensor, dynamic_batch: bool
 ) -> tuple[nn.Module, tuple[Tensor, ...], Any]:
-    if any(module.training for module in explainer._facts.switches):
+    if explainer._in_training:
         raise RuntimeError(
             "An export holds the model in evaluation form, but it is in training "
             "mode. Call explainer.eval() first."

@@ -54,17 +54,18 @@ class Watch:
         out, R = function(*args, **kwargs), kwargs["R"]
         new, ruled = name not in self.rows, isinstance(function, Rule)
         if new:
-            row = dict.fromkeys(COLUMNS, 0.0) | {"size": float(R.abs().sum())}
+            row: dict[str, Any] = dict.fromkeys(COLUMNS, 0.0)
             row |= {"layer": name, "relevance_out": _total(R)}
             row["rule"] = repr(function) if ruled else function.__name__
-            self.rows[name] = row
+            self.rows[name] = row | {"size": float(R.abs().sum())}
         row = self.rows[name]
         row["relevance_in"] += _total(out)
         if new or ruled:  # a sum keeps something once, not once for each summand
             kept = function.absorbed if ruled else _absorbed_in_sum
-            amounts = kept(*args, **kwargs)
-            for key, amount in zip(("bias", "stabilizer", "degenerate"), amounts):
-                row[key] += _total(amount)
+            bias, stabilizer, weak = map(_total, kept(*args, **kwargs))
+            row["bias"] += bias
+            row["stabilizer"] += stabilizer
+            row["degenerate"] += weak
         return out
 
     def table(self, ended: float, tolerance: float) -> pd.DataFrame:

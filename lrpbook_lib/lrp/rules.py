@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,10 +21,15 @@ def _negative(t: Tensor) -> Tensor:
     return t.clamp(max=0)
 
 
-def _bias(layer: Affine, part: Any = None) -> Tensor | None:
-    if layer.bias is None or part is None:
-        return layer.bias
-    return part(layer.bias)
+def _parts(a: Tensor, up: Tensor, down: Tensor, nonnegative: bool) -> tuple[Part, ...]:
+    """Positive inputs meet the weights ``up``, negative ones the weights ``down``."""
+    if nonnegative:
+        return ((a, up),)
+    return ((_positive(a), up), (_negative(a), down))
+
+
+def _if_any(part: Callable[[Tensor], Tensor], bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else part(bias)
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,25 +73,9 @@ class ZPlus(Rule):
     def branches(
         self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
     ) -> tuple[Branch, ...]:
-        return (_excitatory(layer, a, nonnegative, 1.0),)
-
-
-def _excitatory(layer: Affine, a: Tensor, nonnegative: bool, share: float) -> Branch:
-    w, b = layer.weight, _bias(layer, _positive)
-    if nonnegative:
-        parts: tuple[Part, ...] = ((a, _positive(w)),)
-    else:
-        parts = ((_positive(a), _positive(w)), (_negative(a), _negative(w)))
-    return Branch(parts, b, positive=True, share=share)
-
-
-def _inhibitory(layer: Affine, a: Tensor, nonnegative: bool, share: float) -> Branch:
-    w, b = layer.weight, _bias(layer, _negative)
-    if nonnegative:
-        parts: tuple[Part, ...] = ((a, _negative(w)),)
-    else:
-        parts = ((_positive(a), _negative(w)), (_negative(a), _positive(w)))
-    return Branch(parts, b, share=share)
+        up, down = _positive(layer.weight), _negative(layer.weight)
+        parts = _parts(a, up, down, nonnegative)
+        return (Branch(parts, _if_any(_positive, layer.bias), positive=True),)
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,10 +106,14 @@ class AlphaBeta(Rule):
     def branches(
         self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
     ) -> tuple[Branch, ...]:
-        up = _excitatory(layer, a, nonnegative, float(self.alpha))
+        (excitatory,) = ZPlus().branches(layer, a, z, nonnegative)
+        excitatory = replace(excitatory, share=float(self.alpha))
         if self.beta == 0:
-            return (up,)
-        return up, _inhibitory(layer, a, nonnegative, -float(self.beta))
+            return (excitatory,)
+        up, down = _positive(layer.weight), _negative(layer.weight)
+        bias = _if_any(_negative, layer.bias)
+        parts = _parts(a, down, up, nonnegative)
+        return excitatory, Branch(parts, bias, share=-float(self.beta))
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,19 +138,19 @@ class Gamma(Rule):
     def branches(
         self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
     ) -> tuple[Branch, ...]:
-        w, b, g = layer.weight, layer.bias, self.gamma
-        more, less = w + g * _positive(w), w + g * _negative(w)
-        more_b = None if b is None else b + g * _positive(b)
-        less_b = None if b is None else b + g * _negative(b)
-        if nonnegative:
-            up: tuple[Part, ...] = ((a, more),)
-            down: tuple[Part, ...] = ((a, less),)
-        else:
-            up = ((_positive(a), more), (_negative(a), less))
-            down = ((_positive(a), less), (_negative(a), more))
-        return (
-            Branch(up, more_b, share=(z > 0).to(a.dtype)),
-            Branch(down, less_b, share=(z < 0).to(a.dtype)),
+        def more(t: Tensor) -> Tensor:
+            return t + self.gamma * _positive(t)
+
+        def less(t: Tensor) -> Tensor:
+            return t + self.gamma * _negative(t)
+
+        up, down = more(layer.weight), less(layer.weight)
+        return tuple(
+            Branch(parts, _if_any(grown, layer.bias), share=own_sign.to(a.dtype))
+            for parts, grown, own_sign in (
+                (_parts(a, up, down, nonnegative), more, z > 0),
+                (_parts(a, down, up, nonnegative), less, z < 0),
+            )
         )
 
 

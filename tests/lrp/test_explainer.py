@@ -8,8 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lrpbook_lib.lrp import COMPOSITES, Composite, Epsilon, Explainer, Flat, register
-from lrpbook_lib.lrp import unregister
+from lrpbook_lib.lrp import (
+    COMPOSITES,
+    Composite,
+    Epsilon,
+    Explainer,
+    Flat,
+    register,
+    unregister,
+)
 from lrpbook_lib.models import GliomaCNN
 
 from .nets import SHAPES, Normed, Plain, SmallUNet, build, sample

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,15 +16,13 @@ from torch import fx, nn
 
 from ..rule import Rule
 from .facts import Facts
-from .inplace import in_place_flag, in_place_name
-from .table import WORDS, Sends
+from .table import WORDS
 from .trace import Step, spelled
 
 _INFIX = {
     **{operator.add: "+", operator.sub: "-", operator.mul: "*", operator.matmul: "@"},
-    **{operator.iadd: "+", operator.isub: "-", operator.imul: "*"},
-    **{operator.truediv: "/", operator.itruediv: "/", operator.floordiv: "//"},
-    **{operator.mod: "%", operator.pow: "**", operator.eq: "==", operator.ne: "!="},
+    **{operator.truediv: "/", operator.floordiv: "//", operator.mod: "%"},
+    **{operator.pow: "**", operator.eq: "==", operator.ne: "!="},
     **{operator.lt: "<", operator.le: "<=", operator.gt: ">", operator.ge: ">="},
 }
 _RESERVED = {"torch", "F", "model", "start", "watch", "h", "inf", "nan"}
@@ -43,8 +42,8 @@ class Page:
         in evaluation form.
     watched : bool
         Whether every redistribution reports to a ``watch`` function (the ledger).
-    again : frozenset of fx.Node
-        Nodes that run a second time on these lines, under a name of their own.
+    again : bool
+        Whether what training changes runs a second time, under names of its own.
     bound : dict of str to object
         Objects without a spelling of their own, by their names in the program.
     """
@@ -53,16 +52,8 @@ class Page:
     rules: Mapping[fx.Node, Rule]
     live: bool = False
     watched: bool = False
-    again: frozenset[fx.Node] = frozenset()
+    again: bool = False
     bound: dict[str, Any] = field(default_factory=dict)
-
-    def active(self, value: Any) -> bool:
-        """Whether a value depends on the explained input."""
-        return isinstance(value, fx.Node) and value in self.facts.active
-
-    def step(self, node: fx.Node) -> Step:
-        """The operation that a node stands for."""
-        return self.facts.trace.steps[node]
 
     @cached_property
     def signature(self) -> dict[str, Rule]:
@@ -82,42 +73,24 @@ class Page:
         rules = {type(rule).__name__.lower() for rule in self.rules.values()}
         names = {}
         for node in self.facts.nodes:
-            taken = node.name in _RESERVED or node.name in WORDS
-            taken = taken or keyword.iskeyword(node.name)
+            taken = node.name in {*_RESERVED, *WORDS} or keyword.iskeyword(node.name)
             taken = taken or node.name.rstrip("_0123456789") in rules
             names[node] = f"{node.name}_" if taken else node.name
         return names
 
+    def active(self, value: Any) -> bool:
+        """Whether a value depends on the explained input."""
+        return isinstance(value, fx.Node) and value in self.facts.active
+
     def var(self, node: fx.Node) -> str:
         """The variable that holds the output of a node."""
-        return self.names[node] + ("_train" if node in self.again else "")
-
-    def flow(self, function: str, args: str, step: Step) -> str:
-        """A call that redistributes relevance, and that the ledger can watch."""
-        if self.watched:
-            return f"watch({step.name!r}, {function}, {args})"
-        return f"{function}({args})"
-
-    def redistribute(
-        self, place: Step, layer: Callable[[], str], z: fx.Node, R: str
-    ) -> Sends:
-        """The rule of a place, called for an affine layer with output ``z``."""
-        rule, a = self.rules[place.node], place.operand
-        if rule.passes:
-            yield a, R
-            return
-        name = {repr(rule): name for name, rule in self.signature.items()}[repr(rule)]
-        flag = ", nonnegative=True" if a in self.facts.nonnegative else ""
-        args = f"{layer()}, a={self.var(a)}, z={self.var(z)}, R={R}{flag}"
-        yield a, self.flow(name, args, place)
+        again = self.again and node in self.facts.modal
+        return self.names[node] + ("_train" if again else "")
 
     def bind(self, value: Any) -> str:
         """A name in the program for an object that has no spelling of its own."""
         hint = getattr(value, "__name__", type(value).__name__.lower())
-        if WORDS.get(hint) is value:
-            return hint
-        hint = hint if hint.isidentifier() else "object"
-        name, i = hint, 2
+        name, i = (hint := hint if hint.isidentifier() else "object"), 2
         taken = {*_RESERVED, *WORDS, *self.names.values()}
         while name in taken or self.bound.get(name, value) is not value:
             name, i = f"{hint}_{i}", i + 1
@@ -138,20 +111,20 @@ class Page:
             at = inside
         return out
 
-    def source(self, value: Any, rename: Mapping[Any, str] | None = None) -> str:
-        """A value as Python source."""
+    def source(self, value: Any, h: Any = None) -> str:
+        """A value as Python source; the node ``h`` is called so."""
         if isinstance(value, fx.Node):
-            return (rename or {}).get(value) or self.var(value)
+            return "h" if value is h else self.var(value)
         if isinstance(value, slice):
             ends = (value.start, value.stop, value.step)
-            return f"slice({', '.join(self.source(v, rename) for v in ends)})"
+            return f"slice({', '.join(self.source(v, h) for v in ends)})"
         if isinstance(value, tuple | list):
-            inner = ", ".join(self.source(v, rename) for v in value)
+            inner = ", ".join(self.source(v, h) for v in value)
             if isinstance(value, list):
                 return f"[{inner}]"
             return f"({inner}{',' if len(value) == 1 else ''})"
         if isinstance(value, dict):
-            pairs = (f"{k!r}: {self.source(v, rename)}" for k, v in value.items())
+            pairs = (f"{k!r}: {self.source(v, h)}" for k, v in value.items())
             return f"{{{', '.join(pairs)}}}"
         if isinstance(value, bool | int | str | None) or value is Ellipsis:
             return repr(value)
@@ -161,60 +134,88 @@ class Page:
             return str(value)
         return self.bind(value)
 
-    def keywords(self, settings: Mapping[str, Any]) -> str:
-        """Settings as the keyword arguments of a call."""
-        return ", ".join(f"{k}={self.source(v)}" for k, v in settings.items())
-
-    def call(self, step: Step, rename: Mapping[Any, str] | None = None) -> str:
-        """The call that an operation stands for, never in place.
-
-        Parameters
-        ----------
-        step : Step
-        rename : mapping of fx.Node to str, optional
-            Other expressions for some of its inputs.
-        """
-        node, flag = step.node, in_place_flag(step.node)
-        args = [
-            self.source(False if i == flag else v, rename)
-            for i, v in enumerate(node.args)
-        ]
+    def call(self, step: Step, h: Any = None) -> str:
+        """The call that an operation stands for; the input ``h`` is called so."""
+        target: Any = step.node.target
+        args = [self.source(v, h) for v in step.node.args]
         named = []
-        for k, v in node.kwargs.items():
+        for k, v in step.node.kwargs.items():
             if k == "training" and self.live:  # a trace knows one mode only
-                named.append(f"training={self.path(step.owner)}.training")
-            elif k != "inplace":
-                named.append(f"{k}={self.source(v, rename)}")
+                v_shown = f"{self.path(step.owner)}.training"
+            else:
+                v_shown = self.source(v, h)
+            named.append(f"{k}={v_shown}")
         listed = ", ".join(args + named)
         if step.module is not None:
             if not getattr(step.module, "inplace", False):
-                return f"{self.path(str(node.target))}({listed})"
+                return f"{self.path(target)}({listed})"
             # In place it would overwrite what the rules still need.
             if type(step.module) is nn.ReLU:
                 return f"F.relu({listed})"
-            return f"{self.path(str(node.target))}({listed}.clone())"
-        if isinstance(node.target, str):
-            method = node.target[:-1] if in_place_name(node) else node.target
-            if method == "view" and not any(a.startswith("torch.") for a in args[1:]):
-                method = "reshape"  # a view may not fit the layout the program uses
-            return f"{args[0]}.{method}({', '.join(args[1:] + named)})"
-        if node.target in _INFIX:
-            return f"{args[0]} {_INFIX[node.target]} {args[1]}"
-        if node.target is operator.neg:
+            return f"{self.path(target)}({listed}.clone())"
+        if isinstance(target, str):
+            if target == "view" and not any(a.startswith("torch.") for a in args[1:]):
+                target = "reshape"  # a view may not fit the layout the program uses
+            return f"{args[0]}.{target}({', '.join(args[1:] + named)})"
+        if target in _INFIX:
+            return f"{args[0]} {_INFIX[target]} {args[1]}"
+        if target is operator.neg:
             return f"-{args[0]}"
-        if node.target is operator.getitem:
+        if target is operator.getitem:
             return f"{args[0]}[{args[1]}]"
-        if node.target is getattr:
-            return f"{args[0]}.{node.args[1]}"
-        return f"{self._function(node)}({listed})"
+        if target is getattr:
+            return f"{args[0]}.{step.node.args[1]}"
+        home, _, name = (spelled(target) or "").rpartition(".")
+        short = {"torch": f"torch.{name}", F.__name__: f"F.{name}"}.get(home)
+        return f"{short or self.bind(target)}({listed})"
 
-    def _function(self, node: fx.Node) -> str:
-        home, _, name = (spelled(node.target) or "").rpartition(".")
-        if in_place_name(node):
-            name = name[:-1]
-        if home == F.__name__:
-            return f"F.{name}"
-        return f"torch.{name}" if home == "torch" else self.bind(node.target)
+    def fill(self, template: str, step: Step, R: str = "", part: Any = None) -> str:
+        """A template of the table, filled in for one operation."""
+
+        def slot(match: re.Match[str]) -> str:
+            match match[1]:
+                case "R":
+                    return R
+                case "a":
+                    return self.var(step.operand)
+                case "z":
+                    return self.var(step.node)
+                case "part":
+                    return self.source(part)
+                case "module":
+                    return self.path(str(step.node.target))
+                case "call":
+                    return self.call(step, h=step.operand)
+                case "norm":
+                    return self.fill(step.op.norm, step)
+                case "batch":  # whether a norm uses the statistics of the batch
+                    at = step.owner if step.module is None else str(step.node.target)
+                    return f", batch={self.path(at)}.training" if self.live else ""
+                case "settings":
+                    shown = {
+                        k: v
+                        for k, v in step.settings.items()
+                        if v is not ... and v != step.op.settings[k]
+                    }
+                    return ", ".join(f"{k}={self.source(v)}" for k, v in shown.items())
+                case name:
+                    return self.source(step.settings[name])
+
+        return re.sub(r"\{(\w+)\}", slot, template)
+
+    def flow(self, function: str, args: str, step: Step) -> str:
+        """A call that redistributes relevance, and that the ledger can watch."""
+        if self.watched:
+            return f"watch({step.name!r}, {function}, {args})"
+        return f"{function}({args})"
+
+    def by_rule(self, place: Step, layer: str, z: fx.Node, R: str) -> str:
+        """The rule of a place, called for an affine layer with output ``z``."""
+        wanted, a = repr(self.rules[place.node]), place.operand
+        rule = next(k for k, rule in self.signature.items() if repr(rule) == wanted)
+        flag = ", nonnegative=True" if a in self.facts.nonnegative else ""
+        args = f"{layer}, a={self.var(a)}, z={self.var(z)}, R={R}{flag}"
+        return self.flow(rule, args, place)
 
 
 def _item(module: Any, index: int) -> Any:

@@ -1,17 +1,19 @@
 """The table of operations: which is handled how.
 
 A layer type, a function or the name of a tensor method is the key; a row, :class:`Op`,
-says how the operation stands in a program, forwards and backwards, and what it does to
-what is known of its input. The rows themselves are in :mod:`lrpbook_lib.lrp.program.ops`;
-a row of one's own needs no more than :func:`row`.
+says what the operation emits into a program, forwards and backwards, and what it does
+to what is known of its input. The rows are in :mod:`lrpbook_lib.lrp.program.ops`, each
+beside the functions that it emits; one more needs no more than :func:`row`, such as ::
+
+    row(nn.PixelShuffle, backward="undo(lambda h: {call}, {a}, {R})")
 """
 
 from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -26,45 +28,51 @@ Sends = Iterable[tuple[fx.Node, str]]
 class Op:
     """How one kind of operation stands in a program.
 
-    Rows name functions of a ``step`` (one operation of a trace) and of the ``page`` it
-    is written on, which spells variables, values and calls.
+    What is emitted is a template. In braces stand the variables of the operand ``{a}``,
+    of the output ``{z}`` and of its relevance ``{R}``; the ``{module}``; the ``{call}``
+    of the operation with ``h`` for its operand; a setting by its name, or all
+    ``{settings}`` that are not left at their defaults.
 
     Attributes
     ----------
-    backward : callable ``(page, step, R) -> Sends``, optional
-        From the variable ``R`` that holds the relevance of the output. Without it
-        relevance cannot cross.
-    forward : callable ``(page, step) -> str``, optional
+    backward : str or callable ``(page, step, R) -> Sends``
+        The relevance of the operand, or of several inputs. Without it relevance cannot
+        cross.
+    forward : str
         The statement that runs the operation; without it, the call as it is.
-    calm : callable ``(page, step) -> str``, optional
+    calm : str
         The expression in evaluation form, where training changes what it does.
+    settings : mapping of str to object
+        The parameters behind the operand, in the order of the call's signature, and
+        their defaults (``...``: there is none). A layer has them as attributes.
     nonnegative : callable ``(step, holds) -> bool``, optional
         Whether the output has no negative entry, where ``holds`` says so of inputs.
     kind : {"dense", "conv", "norm", "pool"}, optional
         What a composite calls an operation that a rule is assigned to.
-    layer : callable ``(page, step) -> str``, optional
-        The expression of the affine layer that the rule sees.
+    layer : str
+        The affine layer that the rule sees.
     affine : bool
         Whether a norm right behind it can be folded into that layer.
-    folds : bool
-        Whether it is a norm that folds into an affine layer right in front of it.
+    norm : str
+        For a norm that can be folded so, what ``fold`` is to see of it.
     aside : callable ``(step) -> bool``, optional
         Whether no relevance belongs to its output, as to a size.
-    part : callable ``(page, step, index, R) -> Sends``, optional
-        How relevance comes back from one of several outputs, picked by an index or a
-        name; None where it has just one.
+    part : str
+        Where it has several outputs: the relevance of the operand from that of the one
+        picked by the index (or name) ``{part}``.
     """
 
-    backward: Callable[..., Sends] | None = None
-    forward: Callable[..., str] | None = None
-    calm: Callable[..., str] | None = None
+    backward: str | Callable[..., Sends] = ""
+    forward: str = ""
+    calm: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     nonnegative: Callable[..., bool] | None = None
     kind: str | None = None
-    layer: Callable[..., str] | None = None
+    layer: str = ""
     affine: bool = False
-    folds: bool = False
+    norm: str = ""
     aside: Callable[..., bool] | None = None
-    part: Callable[..., Sends | None] | None = None
+    part: str = ""
 
 
 _UNKNOWN = Op()
@@ -84,7 +92,7 @@ def word(function: Function) -> Function:
 
 
 def row(*keys: Any, **says: Any) -> None:
-    """Put one row into the table, under all of its keys."""
+    """Put one row into the table, under all of its keys: see :class:`Op`."""
     op = Op(**says)
     for key in keys:
         _ROWS[key] = op
@@ -98,13 +106,12 @@ def of(home: Any, *names: str) -> Iterator[Any]:
 
 
 def called(*names: str) -> Iterator[Any]:
-    """Operations by name, in every way one can write them, in place or not."""
+    """Operations by name, in every way one can call them."""
     for name in names:
-        yield from (name, f"{name}_")
+        yield name
         for home in (torch, F, operator):
-            for spelling in (name, f"{name}_", f"i{name}"):
-                if callable(function := getattr(home, spelling, None)):
-                    yield function
+            if callable(function := getattr(home, name, None)):
+                yield function
 
 
 def find(key: Any) -> Op:
@@ -157,25 +164,6 @@ def register(*keys: Any) -> Callable[[Function], Function]:
     return decorate
 
 
-def _custom(rule: Callable[..., Any], page: Any, step: Any, R: str) -> Sends:
-    """Call a function of the user's with ``(layer, a, z, R)``."""
-    inputs = [n for n in step.node.all_input_nodes if page.active(n)]
-    target = step.node.target
-    if step.module is not None:
-        args, rest = [page.path(target)], []
-    else:
-        args = [repr(target) if isinstance(target, str) else page.bind(target)]
-        # Settings of the call follow, so that a rule can read them.
-        rest = [page.source(v) for v in step.node.args if v not in inputs]
-        rest += [f"{k}={page.source(v)}" for k, v in step.node.kwargs.items()]
-    a = ", ".join(page.var(n) for n in inputs)
-    several = len(inputs) > 1
-    args += [f"({a})" if several else a, page.var(step.node), R, *rest]
-    call = f"{page.bind(rule)}({', '.join(args)})"
-    for i, n in enumerate(inputs):
-        yield n, f"{call}[{i}]" if several else call
-
-
 def unregister(*keys: Any) -> None:
     """Take back what :func:`register` added."""
     for key in keys:
@@ -184,3 +172,22 @@ def unregister(*keys: Any) -> None:
         _WHOLE.discard(key)
         if before is not None:
             _ROWS[key] = before
+
+
+def _custom(rule: Callable[..., Any], page: Any, step: Any, R: str) -> Sends:
+    """Call a function of the user's with ``(layer, a, z, R)``."""
+    inputs = [n for n in step.node.all_input_nodes if page.active(n)]
+    target, rest = step.node.target, []
+    if step.module is not None:
+        layer = page.path(target)
+    else:
+        layer = repr(target) if isinstance(target, str) else page.bind(target)
+        # Settings of the call follow, so that a rule can read them.
+        rest = [page.source(v) for v in step.node.args if v not in inputs]
+        rest += [f"{k}={page.source(v)}" for k, v in step.node.kwargs.items()]
+    a = ", ".join(page.var(n) for n in inputs)
+    several = len(inputs) > 1
+    args = [layer, f"({a})" if several else a, page.var(step.node), R, *rest]
+    call = f"{page.bind(rule)}({', '.join(args)})"
+    for i, n in enumerate(inputs):
+        yield n, f"{call}[{i}]" if several else call

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +17,11 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from ..errors import UnsupportedOperationError, UntraceableModelError
+from .inplace import owner, settle
 from .table import Op, find, kept_whole
+
+#: NumPy's names, which PyTorch takes as well.
+_ALIASES = {"axis": "dim"}
 
 
 class _Tracer(fx.Tracer):
@@ -71,24 +76,19 @@ class Step:
     @property
     def operand(self) -> Any:
         """The first argument, which for most operations is what relevance goes to."""
-        return self.node.args[0] if self.node.args else self.node.kwargs.get("input")
+        return next(iter((*self.node.args, *self.node.kwargs.values())), None)
 
-    def settings(self, *names: str) -> dict[str, Any]:
-        """What a layer holds, or a call is given, under the names of its signature.
-
-        Parameters
-        ----------
-        *names : str
-            The parameters behind the operand, in the order of the call's signature.
-        """
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the layer holds or the call is given, under the names of the row."""
+        known = dict(self.op.settings)
         if self.module is not None:
-            return {
-                n: getattr(self.module, n) for n in names if hasattr(self.module, n)
-            }
-        given = dict(zip(names, self.node.args[1:], strict=False))
-        return given | {k: v for k, v in self.node.kwargs.items() if k in names}
+            return {k: getattr(self.module, k, default) for k, default in known.items()}
+        known |= zip(known, self.node.args[1:], strict=False)
+        given = {_ALIASES.get(k, k): v for k, v in self.node.kwargs.items()}
+        return known | {k: v for k, v in given.items() if k in known}
 
-    def unsupported(self) -> UnsupportedOperationError:
+    def unsupported(self, why: str = "") -> UnsupportedOperationError:
         """The error for want of a rule, with the three lines that add one."""
         target: Any = self.node.target
         if self.module is not None:
@@ -102,7 +102,8 @@ class Step:
         return UnsupportedOperationError(
             f"No rule says how relevance crosses {key} at {self.name!r} (node "
             f"{self.node.name!r}, in module {self.owner or 'the model itself'!r}). "
-            "Register one, from input a, output z and relevance R of the output:\n\n"
+            f"{why and why + ' '}Register one, from input a, output z and relevance R "
+            "of the output:\n\n"
             f"    @lrpbook_lib.lrp.register({key})\n"
             f"    def rule({what}, a, z, R):\n"
             "        return R  # shaped like a\n\n"
@@ -158,6 +159,7 @@ def trace(model: nn.Module) -> Trace:
             "Turn an `if` or a loop on tensor values into torch.where or move it out "
             "of the model, or explain the part in front of it."
         ) from error
+    settle(graph, model)
     inputs = [n for n in graph.nodes if n.op == "placeholder"]
     needed = [n for n in inputs if not n.args]
     if len(needed) != 1:
@@ -181,21 +183,15 @@ def _steps(model: nn.Module, graph: fx.Graph) -> dict[fx.Node, Step]:
     for node in graph.nodes:
         if not node.op.startswith("call_"):
             continue
-        owner, module = _owner(node), None
+        inside, module = owner(node), None
         if node.op == "call_module":
             base = str(node.target)
             module = model.get_submodule(base)
         else:
             # fx numbers repeated operations over the whole model: add, add_1, ...
-            base = f"{owner}.{node.name}" if owner else node.name
+            base = f"{inside}.{node.name}" if inside else node.name
         seen[base] += 1
         name = base if seen[base] == 1 else f"{base}:{seen[base]}"
         op = find(node.target if module is None else type(module))
-        steps[node] = Step(node, name, owner, module, op)
+        steps[node] = Step(node, name, inside, module, op)
     return steps
-
-
-def _owner(node: fx.Node) -> str:
-    stack = node.meta.get("nn_module_stack") or {}
-    paths = [entry[0] if isinstance(entry, tuple) else "" for entry in stack.values()]
-    return paths[-1] if paths else ""

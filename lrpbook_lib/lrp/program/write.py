@@ -21,7 +21,7 @@ from ..rule import Rule
 from . import ops  # noqa: F401 (fills the table)
 from .facts import Facts
 from .page import Page
-from .table import WORDS
+from .table import WORDS, Sends
 
 
 class Variant(NamedTuple):
@@ -82,7 +82,7 @@ def write(
     body += ["", "# Backward: from the relevance of each output to that of its input."]
     body += lines
     if variant.training:
-        again = replace(page, live=True, again=facts.modal)
+        again = replace(page, live=True, again=True)
         body += ["", "# Training: what dropout and batch norm change, as they are now."]
         body += _forward(again, [node for node in facts.nodes if node in facts.modal])
         end = again.var(facts.end)
@@ -113,18 +113,18 @@ def _forward(page: Page, nodes: Iterable[fx.Node]) -> list[str]:
         elif node.op == "get_attr":
             lines.append(f"{page.var(node)} = {page.path(str(node.target))}")
         else:
-            step = page.step(node)
+            step, z = page.facts.trace.steps[node], page.var(node)
             note = step.name
             if step.module is not None:
                 note += f": {step.type_name}"
-            if step.op.forward is not None:
-                line = step.op.forward(page, step)
-            elif step.op.calm is None or page.live:
-                line = f"{page.var(node)} = {page.call(step)}"
-            else:
-                line = f"{page.var(node)} = {(calm := step.op.calm(page, step))}"
-                if step.module is not None and calm == page.var(step.operand):
+            if step.op.forward:
+                line = page.fill(step.op.forward, step)
+            elif step.op.calm and not page.live:
+                line = f"{z} = {page.fill(step.op.calm, step)}"
+                if step.module is not None and step.op.calm == "{a}":
                     note += ", off in this pass"
+            else:
+                line = f"{z} = {page.call(step)}"
             lines.append(f"{line}  # {note}")
     return lines
 
@@ -137,13 +137,18 @@ def _backward(page: Page) -> tuple[list[str], set[fx.Node]]:
     for node in reversed(facts.nodes):
         if node not in reached or node.op == "placeholder":
             continue
-        step = page.step(node)
-        if step.op.backward is None:
+        step, back = facts.trace.steps[node], facts.trace.steps[node].op.backward
+        if not back:
             raise step.unsupported()
         note = step.name
         if node in facts.folds:
             note = f"{facts.folds[node].name} and {note}"
-        for a, expression in step.op.backward(page, step, f"R_{page.var(node)}"):
+        R_z = f"R_{page.var(node)}"
+        if isinstance(back, str):
+            sends: Sends = [(step.operand, page.fill(back, step, R_z))]
+        else:
+            sends = back(page, step, R_z)
+        for a, expression in sends:
             if not page.active(a):
                 continue
             R = f"R_{page.var(a)}"

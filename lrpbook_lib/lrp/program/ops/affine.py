@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-
 from torch import nn
 from torch.nn import functional as F
 
-from ...errors import LRPError
 from ...layers import Dense, conv, conv_transposed
 from ..page import Page
 from ..table import Sends, called, of, row, word
@@ -19,46 +16,54 @@ for function in (Dense, conv, conv_transposed):
 
 def by_rule(page: Page, step: Step, R: str) -> Sends:
     """The rule of this place, for the layer that its row names."""
-    layer = functools.partial(step.op.layer, page, step)
-    return page.redistribute(step, layer, step.node, R)
-
-
-def itself(page: Page, step: Step) -> str:
-    """The module, which the rule knows how to look at."""
-    return page.path(str(step.node.target))
-
-
-def _call(view: str, names: tuple[str, ...], page: Page, step: Step) -> str:
-    """Weight and bias are arguments of the call, under the names that ``view`` takes."""
-    given = step.settings(*names)
-    if page.active(given["weight"]):
-        raise LRPError(
-            f"The weight of {step.name!r} depends on the input. LRP treats "
-            "weights as given; compute them from parameters only."
+    rule = page.rules[step.node]
+    if rule.passes:
+        return [(step.operand, R)]
+    if not step.op.layer:
+        raise step.unsupported(f"It takes Pass() only; the composite says {rule!r}.")
+    if [n for n in step.node.all_input_nodes if page.active(n)] != [step.operand]:
+        raise step.unsupported(
+            "Its weight or its factor depends on the input; a rule takes it as given."
         )
-    shown = {k: given[k] for k in names if given.get(k) is not None}
-    return f"{view}({page.keywords(shown)})"
+    layer = page.fill(step.op.layer, step)
+    return [(step.operand, page.by_rule(step, layer, step.node, R))]
 
 
 _DENSE = ("weight", "bias")
 _CONV = (*_DENSE, "stride", "padding", "dilation", "groups")
 _TRANSPOSED = (*_DENSE, "stride", "padding", "output_padding", "groups", "dilation")
 
-for kind, modules, functions, view, names in (
-    ("dense", "Linear", "linear", "Dense", _DENSE),
-    ("conv", "Conv?d", "conv?d", "conv", _CONV),
-    ("conv", "ConvTranspose?d", "conv_transpose?d", "conv_transposed", _TRANSPOSED),
+row(
+    nn.Linear,
+    kind="dense",
+    affine=True,
+    backward=by_rule,
+    layer="{module}",
+)
+row(
+    *of(nn, "Conv?d", "ConvTranspose?d"),
+    kind="conv",
+    affine=True,
+    backward=by_rule,
+    layer="{module}",
+)
+for kind, functions, view, names in (
+    ("dense", "linear", "Dense", _DENSE),
+    ("conv", "conv?d", "conv", _CONV),
+    ("conv", "conv_transpose?d", "conv_transposed", _TRANSPOSED),
 ):
-    called_with = functools.partial(_call, view, names)
-    row(*of(nn, modules), kind=kind, affine=True, backward=by_rule, layer=itself)
-    row(*of(F, functions), kind=kind, affine=True, backward=by_rule, layer=called_with)
-
-
-def _constant_matrix(page: Page, step: Step) -> str:
-    right = step.settings("other")["other"]
-    if not page.active(step.operand) or page.active(right):
-        raise step.unsupported()
-    return f"Dense(weight={page.source(right)}.mT)"
-
-
-row(*called("matmul"), kind="dense", backward=by_rule, layer=_constant_matrix)
+    row(
+        *of(F, functions),
+        kind=kind,
+        affine=True,
+        backward=by_rule,
+        layer=view + "({settings})",
+        settings=dict.fromkeys(names),
+    )
+row(
+    *called("matmul"),
+    kind="dense",
+    backward=by_rule,
+    layer="Dense(weight={other}.mT)",
+    settings={"other": ...},
+)

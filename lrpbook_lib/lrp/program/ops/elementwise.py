@@ -8,14 +8,8 @@ from typing import Any
 from torch import nn
 from torch.nn import functional as F
 
-from ..page import Page
-from ..table import Sends, called, of, row
+from ..table import called, of, row
 from ..trace import Step
-
-
-def stays(page: Page, step: Step, R: str) -> Sends:
-    """Relevance of the output is that of the input."""
-    yield step.operand, R
 
 
 def always(step: Step, holds: Callable[[Any], bool]) -> bool:
@@ -24,19 +18,19 @@ def always(step: Step, holds: Callable[[Any], bool]) -> bool:
 
 
 def as_input(step: Step, holds: Callable[[Any], bool]) -> bool:
-    """No output is negative where no input is."""
+    """No output is negative where no entry of the operand is."""
     return holds(step.operand)
 
 
-def off(page: Page, step: Step) -> str:
-    """In evaluation form nothing happens."""
-    return page.var(step.operand)
+def as_inputs(step: Step, holds: Callable[[Any], bool]) -> bool:
+    """No output is negative where nothing that is given is."""
+    return all(holds(v) for v in (*step.node.args, *step.node.kwargs.values()))
 
 
 row(
     *of(nn, "ReLU", "ReLU6", "Sigmoid", "Softplus", "Hardsigmoid"),
     *called("relu", "relu6", "sigmoid", "softplus", "hardsigmoid"),
-    backward=stays,
+    backward="{R}",
     nonnegative=always,
 )
 row(
@@ -46,21 +40,20 @@ row(
     *called("leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish"),
     *called("tanh", "hardtanh", "hardswish", "softsign"),
     *called("contiguous", "clone", "to", "float", "double"),
-    backward=stays,
+    backward="{R}",
     nonnegative=as_input,
 )
-row(*of(nn, "Threshold", "LogSigmoid"), *called("neg"), backward=stays)
+row(*of(nn, "Threshold", "LogSigmoid"), *called("neg"), backward="{R}")
 row(
     *of(nn, "Dropout", "Dropout?d"),
     *of(F, "dropout", "dropout?d"),
-    calm=off,
-    backward=stays,
+    backward="{R}",
+    calm="{a}",
     nonnegative=as_input,
 )
-# What these drop becomes negative.
-row(
+row(  # what these drop becomes negative
     *of(nn, "AlphaDropout", "FeatureAlphaDropout"),
     *of(F, "alpha_dropout", "feature_alpha_dropout"),
-    calm=off,
-    backward=stays,
+    backward="{R}",
+    calm="{a}",
 )

@@ -1,30 +1,31 @@
 """Normalizations as affine layers: functions of their own parameters.
 
 Relevance takes the statistics of a normalization as given; what is left is a scale and
-a shift. Those of a batch norm behind an affine layer fold into its weight and bias; the
+a shift. Those of a batch norm behind an affine layer fold into its weight and bias; all
 other norms have the rule Pass unless the composite says otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import LRPError
 from ...layers import Affine, Conv, Dense, Scale, affine
 from ..page import Page
 from ..table import Sends, of, row, word
 from ..trace import Step
-from .affine import by_rule, itself
+from .affine import by_rule
+
+Moments = tuple[Tensor, Tensor]
 
 
 def scaled(
-    mean: Tensor, var: Tensor, eps: float, weight: Tensor | None, bias: Tensor | None
+    moments: Moments, eps: float, weight: Tensor | None, bias: Tensor | None
 ) -> Scale:
     r"""A normalization as ``z = scale * h + shift``.
 
@@ -33,6 +34,7 @@ def scaled(
         scale = \gamma / \sqrt{\sigma^2 + \epsilon}, \qquad
         shift = \beta - \mu \, scale
     """
+    mean, var = moments
     scale = torch.rsqrt(var + eps)
     if weight is not None:
         scale = scale * weight
@@ -53,12 +55,12 @@ def normalization(norm: Any, h: Tensor, batch: bool = False) -> Scale:
     """
     if batch or norm.running_mean is None:
         dims = [d for d in range(h.ndim) if d != 1]
-        mean, var = h.mean(dims), h.var(dims, correction=0)
+        moments = h.mean(dims), h.var(dims, correction=0)
     else:
         # A later training pass updates the statistics in place; a gradient through
         # this one still needs the values it has used.
-        mean, var = norm.running_mean.clone(), norm.running_var.clone()
-    return scaled(mean, var, norm.eps, norm.weight, norm.bias)
+        moments = norm.running_mean.clone(), norm.running_var.clone()
+    return scaled(moments, norm.eps, norm.weight, norm.bias)
 
 
 @word
@@ -97,32 +99,42 @@ def fold(layer: Any, norm: Any, h: Tensor, batch: bool = False) -> Affine:
     batch : bool
         Whether to use the statistics of this batch.
     """
-    view = affine(layer)
-    norm_view = normalization(norm, h, batch)
-    scale, shift = norm_view.weight, norm_view.bias
+    view, by = affine(layer), normalization(norm, h, batch)
+    w, scale, shift = view.weight, by.weight, by.bias
     assert shift is not None
-    if isinstance(view, Conv) and view.transposed:
-        # Weight (in, out/groups, *k): the groups lie along the input channels.
-        w = view.weight
-        grouped = w.reshape(view.groups, w.shape[0] // view.groups, *w.shape[1:])
-        by_group = scale.reshape(view.groups, 1, w.shape[1], *[1] * (w.ndim - 2))
-        weight = (grouped * by_group).reshape(w.shape)
-    elif isinstance(view, Dense) and h.ndim > 2:
+    if isinstance(view, Dense) and h.ndim > 2:
         # The channels of the norm are positions of the layer, not its outputs.
         scale, shift = (t.reshape(-1, *[1] * (h.ndim - 2)) for t in (scale, shift))
         bias = shift.expand(*shift.shape[:-1], h.shape[-1])
         if view.bias is not None:
             bias = bias + scale * view.bias
-        return DenseByPosition(view.weight * scale.unsqueeze(-1), bias)
+        return DenseByPosition(w * scale.unsqueeze(-1), bias)
+    if isinstance(view, Conv) and view.transposed:
+        # Weight (in, out/groups, *k): the groups lie along the input channels.
+        parts = w.unflatten(0, (view.groups, -1))
+        by_group = scale.reshape(view.groups, 1, w.shape[1], *[1] * (w.ndim - 2))
+        weight = (parts * by_group).reshape(w.shape)
     else:
-        weight = view.weight * scale.reshape(-1, *[1] * (view.weight.ndim - 1))
+        weight = w * scale.reshape(-1, *[1] * (w.ndim - 1))
     bias = shift if view.bias is None else scale * view.bias + shift
     return replace(view, weight=weight, bias=bias)
 
 
+def _folded(page: Page, step: Step, R: str) -> Sends:
+    """The rule of the layer in front for both as one; its own where there is none."""
+    front = page.facts.folds.get(step.node)
+    if front is None:
+        return by_rule(page, step, R)
+    if page.rules[front.node].passes:
+        return [(front.operand, R)]
+    layer = f"fold({page.fill(front.op.layer, front)}, "
+    layer += page.fill("{norm}, {a}{batch})", step)
+    return [(front.operand, page.by_rule(front, layer, step.node, R))]
+
+
 @word
 @dataclass(frozen=True)
-class norm_of:  # noqa: N801 (a program calls it like a function)
+class norm_of:  # noqa: N801 (programs call it like a function)
     """What a functional batch norm is given, under the names a module has for it."""
 
     running_mean: Tensor | None
@@ -132,57 +144,20 @@ class norm_of:  # noqa: N801 (a program calls it like a function)
     eps: float
 
 
-def _norm(page: Page, step: Step) -> str:
-    """The module, or what stands for it in a call."""
-    if step.module is not None:
-        return itself(page, step)
-    names = ("running_mean", "running_var", "weight", "bias", "eps")
-    given = step.settings(*names[:4], "training", "momentum", "eps")
-    return f"norm_of({page.keywords({k: given.get(k) for k in names})})"
-
-
-def _arguments(page: Page, step: Step, h: fx.Node) -> str:
-    """The norm, its input, and whether statistics are those of the batch."""
-    mode = itself(page, step) if step.module is not None else page.path(step.owner)
-    batch = f", batch={mode}.training" if page.live else ""
-    return f"{_norm(page, step)}, {page.var(h)}{batch}"
-
-
-def _evaluated(page: Page, step: Step) -> str:
-    return f"evaluated({_norm(page, step)}, {page.var(step.operand)})"
-
-
-def _normalization(page: Page, step: Step) -> str:
-    return f"normalization({_arguments(page, step, step.operand)})"
-
-
-def _folded(page: Page, step: Step, R: str) -> Sends:
-    front = page.facts.folds.get(step.node)
-    if front is None:
-        return by_rule(page, step, R)
-
-    def layer() -> str:
-        view = front.op.layer(page, front)
-        return f"fold({view}, {_arguments(page, step, front.node)})"
-
-    return page.redistribute(front, layer, step.node, R)
-
-
-row(
-    *of(nn, "BatchNorm?d"),
-    F.batch_norm,
-    kind="norm",
-    calm=_evaluated,
-    backward=_folded,
-    layer=_normalization,
-    folds=True,
-)
-
-
-def per_channel(norm: Any, h: Tensor) -> Any:
-    """Weight and bias of a norm, shaped ``(1, C, 1, ...)``."""
-    shape = (1, -1, *[1] * (h.ndim - 2))
-    return (t if t is None else t.reshape(shape) for t in (norm.weight, norm.bias))
+_GIVEN = dict.fromkeys(("running_mean", "running_var", "weight", "bias"))
+for keys, norm in (
+    (of(nn, "BatchNorm?d"), "{module}"),
+    ([F.batch_norm], f"norm_of({', '.join(f'{k}={{{k}}}' for k in (*_GIVEN, 'eps'))})"),
+):
+    row(
+        *keys,
+        kind="norm",
+        norm=norm,
+        calm="evaluated({norm}, {a})",
+        backward=_folded,
+        layer="normalization({norm}, {a}{batch})",
+        settings={**_GIVEN, "training": False, "momentum": 0.1, "eps": 1e-5},
+    )
 
 
 @word
@@ -193,70 +168,46 @@ def instance(norm: Any, h: Tensor) -> Scale:
     which a gradient goes through, while relevance takes them as given.
     """
     if norm.track_running_stats and not norm.training:
-        shape = (1, -1, *[1] * (h.ndim - 2))
-        mean, var = norm.running_mean.clone(), norm.running_var.clone()
-        mean, var = mean.reshape(shape), var.reshape(shape)
+        moments = _channels(h, norm.running_mean.clone(), norm.running_var.clone())
     else:
-        dims = list(range(2, h.ndim))
-        mean = h.mean(dims, keepdim=True)
-        var = h.var(dims, correction=0, keepdim=True)
-    return scaled(mean, var, norm.eps, *per_channel(norm, h))
+        moments = _moments(h, range(2, h.ndim))
+    return scaled(moments, norm.eps, *_channels(h, norm.weight, norm.bias))
 
 
 @word
 def grouped(norm: Any, h: Tensor) -> Scale:
     """Group norm as a scale and a shift, each of shape ``(B, C, 1, ...)``."""
-    groups = h.reshape(len(h), norm.num_groups, -1)
-    mean, var = groups.mean(2), groups.var(2, correction=0)
-    shape = (*h.shape[:2], *[1] * (h.ndim - 2))
+    groups = h.unflatten(1, (norm.num_groups, -1))
     mean, var = (
-        t.repeat_interleave(h.shape[1] // norm.num_groups, 1).reshape(shape)
-        for t in (mean, var)
+        t.expand(-1, -1, groups.shape[2], *t.shape[3:]).flatten(1, 2)
+        for t in _moments(groups, range(2, groups.ndim))
     )
-    return scaled(mean, var, norm.eps, *per_channel(norm, h))
+    return scaled((mean, var), norm.eps, *_channels(h, norm.weight, norm.bias))
 
 
 @word
 def layerwise(norm: Any, h: Tensor) -> Scale:
     """Layer norm as a scale and a shift for each position and feature."""
-    dims = list(range(-len(norm.normalized_shape), 0))
-    mean = h.mean(dims, keepdim=True)
-    var = h.var(dims, correction=0, keepdim=True)
-    return scaled(mean, var, norm.eps, norm.weight, norm.bias)
+    moments = _moments(h, range(-len(norm.normalized_shape), 0))
+    return scaled(moments, norm.eps, norm.weight, norm.bias)
 
 
-def given(view: Callable[[Any, Tensor], Affine]) -> Callable[[Page, Step], str]:
-    """How a row names the affine layer that a norm is where its statistics are given.
-
-    Parameters
-    ----------
-    view : callable ``(norm, h) -> Affine``
-    """
-
-    def layer(page: Page, step: Step) -> str:
-        return f"{page.bind(view)}({itself(page, step)}, {page.var(step.operand)})"
-
-    return layer
+def _moments(h: Tensor, dims: Iterable[int]) -> Moments:
+    dims = list(dims)
+    return h.mean(dims, keepdim=True), h.var(dims, correction=0, keepdim=True)
 
 
-for view, modules in (
-    (instance, "InstanceNorm?d"),
-    (grouped, "GroupNorm"),
-    (layerwise, "LayerNorm"),
+def _channels(h: Tensor, *values: Tensor | None) -> Any:
+    """One value a channel, shaped ``(1, C, 1, ...)`` beside ``h``."""
+    shape = (1, -1, *[1] * (h.ndim - 2))
+    return [None if v is None else v.reshape(shape) for v in values]
+
+
+for name, view in (
+    ("InstanceNorm?d", "instance"),
+    ("GroupNorm", "grouped"),
+    ("LayerNorm", "layerwise"),
 ):
-    row(*of(nn, modules), kind="norm", backward=by_rule, layer=given(view))
-
-
-def _pass_only(page: Page, step: Step) -> str:
-    raise LRPError(
-        f"{step.name!r} is a normalization that only the rule Pass is defined for; the "
-        f"composite gives it {page.rules[step.node]!r}. Use norm=Pass(), or the module."
-    )
-
-
-row(
-    *of(F, "layer_norm", "group_norm", "instance_norm"),
-    kind="norm",
-    backward=by_rule,
-    layer=_pass_only,
-)
+    layer = view + "({module}, {a})"
+    row(*of(nn, name), kind="norm", backward=by_rule, layer=layer)
+row(*of(F, "layer_norm", "group_norm", "instance_norm"), kind="norm", backward=by_rule)

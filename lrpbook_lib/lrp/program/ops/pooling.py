@@ -23,7 +23,7 @@ from ..page import Page
 from ..table import Sends, of, row, word
 from ..trace import Step
 from . import windows
-from .affine import by_rule, itself
+from .affine import by_rule
 from .elementwise import as_input
 
 word(fixed)
@@ -125,66 +125,53 @@ def _scattered(R: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Tensor:
     return flat.scatter_add(2, indices, R.flatten(2)).reshape(shape)
 
 
-_DEFAULTS = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}
-
-
-def _settings(names: tuple[str, ...], page: Page, step: Step) -> str:
-    given = step.settings(*names, "return_indices")
-    if given.get("return_indices"):
+def _to_winners(template: str, page: Page, step: Step, R: str) -> Sends:
+    if step.settings["return_indices"]:
         raise LRPError(
             f"{step.name!r} returns the indices of its winners; relevance keeps "
             "its own. Leave return_indices out."
         )
-    shown = [k for k in names if k in given and given[k] != _DEFAULTS.get(k, ...)]
-    return page.keywords({k: given[k] for k in shown})
+    return [(step.operand, page.fill(template, step, R))]
 
 
-def _pooled(run: str, names: tuple[str, ...], page: Page, step: Step) -> str:
-    v, settings = page.var(step.node), _settings(names, page, step)
-    return f"{v}, {v}_winners = {run}({page.var(step.operand)}, {settings})"
-
-
-def _to_winners(names: tuple[str, ...], page: Page, step: Step, R: str) -> Sends:
-    a, settings = step.operand, _settings(names, page, step)
-    args = f"a={page.var(a)}, R={R}, indices={page.var(step.node)}_winners"
-    yield a, f"winners({args}{', ' if settings else ''}{settings})"
-
-
-_WINDOW = ("kernel_size", *_DEFAULTS)
+_BACK = "winners(a={a}, R={R}, indices={z}_winners"
 row(
     *of(nn, "MaxPool?d"),
     *of(F, "max_pool?d"),
     *of(torch, "max_pool?d"),
-    forward=functools.partial(_pooled, "max_pool", _WINDOW),
-    backward=functools.partial(_to_winners, _WINDOW),
+    forward="{z}, {z}_winners = max_pool({a}, {settings})",
+    backward=functools.partial(_to_winners, _BACK + ", {settings})"),
+    settings={
+        **{"kernel_size": ..., "stride": None, "padding": 0, "dilation": 1},
+        **{"ceil_mode": False, "return_indices": False},
+    },
     nonnegative=as_input,
 )
 row(
     *of(nn, "AdaptiveMaxPool?d"),
     *of(F, "adaptive_max_pool?d"),
-    forward=functools.partial(_pooled, "adaptive_max_pool", ("output_size",)),
-    backward=functools.partial(_to_winners, ()),
+    forward="{z}, {z}_winners = adaptive_max_pool({a}, {settings})",
+    backward=functools.partial(_to_winners, _BACK + ")"),
+    settings={"output_size": ..., "return_indices": False},
     nonnegative=as_input,
 )
 
 
-def _linear(page: Page, step: Step) -> str:
-    a = step.operand
-    if step.module is not None:
-        return f"fixed({itself(page, step)}, {page.var(a)})"
-    return f"fixed(lambda h: {page.call(step, {a: 'h'})}, {page.var(a)})"
-
-
 def _mixes(step: Step, holds: Callable[[Any], bool]) -> bool:
-    mode = step.settings("size", "scale_factor", "mode").get("mode")
-    return mode != "bicubic" and holds(step.operand)
+    return step.settings["mode"] != "bicubic" and holds(step.operand)
 
 
-row(
-    *of(nn, "AvgPool?d", "AdaptiveAvgPool?d", "Upsample"),
-    *of(F, "avg_pool?d", "adaptive_avg_pool?d", "interpolate"),
-    kind="pool",
-    backward=by_rule,
-    layer=_linear,
-    nonnegative=_mixes,
-)
+_AVERAGES = ("AvgPool?d", "AdaptiveAvgPool?d", "Upsample")
+_CALLS = ("avg_pool?d", "adaptive_avg_pool?d", "interpolate")
+for keys, layer in (
+    (of(nn, *_AVERAGES), "fixed({module}, {a})"),
+    (of(F, *_CALLS), "fixed(lambda h: {call}, {a})"),
+):
+    row(
+        *keys,
+        kind="pool",
+        backward=by_rule,
+        layer=layer,
+        settings={"size": None, "scale_factor": None, "mode": "nearest"},
+        nonnegative=_mixes,
+    )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
-from torch import Tensor, fx
+from torch import Tensor
 
 from ...numerics import stabilize
 from ..page import Page
 from ..table import Sends, called, row, word
 from ..trace import Step
-from .elementwise import as_input
+from .elementwise import as_input, as_inputs
 
 
 @word
@@ -36,37 +36,29 @@ def share(a: Tensor, z: Tensor, R: Tensor, constant: Any = None) -> Tensor:
     return fit(a * (R / stabilize(z)), a)
 
 
-def _shares(page: Page, step: Step, R: str, sign: str = "") -> Sends:
-    more = step.settings("other", "alpha")
-    times = "" if more.get("alpha", 1) == 1 else f"{page.source(more['alpha'])} * "
-    terms = ((step.operand, ""), (more["other"], sign + times))
-    constant = "".join(
-        f", constant={scale}{page.source(n)}"
-        for n, scale in terms
-        if not page.active(n)
-    )
+def _shares(sign: str, page: Page, step: Step, R: str) -> Sends:
+    other, alpha = step.settings["other"], step.settings["alpha"]
+    times = "" if alpha == 1 else f"{page.source(alpha)} * "
+    terms = ((step.operand, ""), (other, sign + times))
+    fixed = [scale + page.source(n) for n, scale in terms if not page.active(n)]
+    constant = "".join(f", constant={term}" for term in fixed)
     for n, scale in terms:
         if page.active(n):
             args = f"a={scale}{page.var(n)}, z={page.var(step.node)}, R={R}{constant}"
             yield n, page.flow("share", args, step)
 
 
-def _sum_is(step: Step, holds: Callable[[Any], bool]) -> bool:
-    given = {"alpha": 1} | step.settings("other", "alpha")
-    return all(holds(v) for v in (step.operand, given["other"], given["alpha"]))
-
-
-row(*called("add"), backward=_shares, nonnegative=_sum_is)
-row(*called("sub"), backward=lambda *args: _shares(*args, sign="-"))
+_TERMS = {"other": ..., "alpha": 1}
+plus, minus = (functools.partial(_shares, sign) for sign in ("", "-"))
+row(*called("add"), backward=plus, settings=_TERMS, nonnegative=as_inputs)
+row(*called("sub"), backward=minus, settings=_TERMS)
 
 
 def _scaled(page: Page, step: Step, R: str) -> Sends:
-    inputs = [
-        v for v in (*step.node.args, *step.node.kwargs.values()) if page.active(v)
-    ]
+    inputs = [v for v in (step.operand, step.settings["other"]) if page.active(v)]
     if len(inputs) != 1:
         raise step.unsupported()
-    yield inputs[0], f"fit({R}, {page.var(inputs[0])})"
+    return [(n, f"fit({R}, {page.var(n)})") for n in inputs]
 
 
 def _divided(page: Page, step: Step, R: str) -> Sends:
@@ -75,12 +67,14 @@ def _divided(page: Page, step: Step, R: str) -> Sends:
     return _scaled(page, step, R)
 
 
-def _product_is(step: Step, holds: Callable[[Any], bool]) -> bool:
-    return all(holds(v) for v in (*step.node.args, *step.node.kwargs.values()))
-
-
-row(*called("mul"), backward=_scaled, nonnegative=_product_is)
-row(*called("div", "truediv"), backward=_divided, nonnegative=_product_is)
+_FACTOR = {"other": ...}
+row(*called("mul"), backward=_scaled, settings=_FACTOR, nonnegative=as_inputs)
+row(
+    *called("div", "truediv"),
+    backward=_divided,
+    settings=_FACTOR,
+    nonnegative=as_inputs,
+)
 
 
 @word
@@ -91,33 +85,31 @@ def averaged(a: Tensor, z: Tensor, R: Tensor, dims: Any, keepdim: bool) -> Tenso
     """
     dims = reduced(dims, a.ndim)
     total = a.sum(dims, keepdim=True)
-    if not keepdim:
-        for d in sorted(dims):
-            R = R.unsqueeze(d)
-    return a * (R / stabilize(total))
+    return a * (widened(R, dims, keepdim) / stabilize(total))
 
 
 def reduced(dims: Any, ndim: int) -> list[int]:
     """The dimensions that a reduction runs over, counted from the first."""
     if dims is None:
         return list(range(ndim))
-    return [d % ndim for d in ([dims] if isinstance(dims, int) else list(dims))]
+    return sorted(d % ndim for d in ([dims] if isinstance(dims, int) else dims))
 
 
-def reduction(page: Page, step: Step) -> str:
-    """The dimensions of a call, as ``averaged`` and ``largest`` take them."""
-    given = step.settings("dim", "keepdim")
-    dims = given.get("dim", step.node.kwargs.get("axis"))
-    if isinstance(dims, fx.Node):
-        raise step.unsupported()
-    keep = given.get("keepdim", False)
-    return f"dims={page.source(dims)}, keepdim={page.source(keep)}"
+def widened(R: Tensor, dims: list[int], keepdim: bool) -> Tensor:
+    """Relevance of a reduction, with the dimensions back that it took away."""
+    for d in () if keepdim else dims:
+        R = R.unsqueeze(d)
+    return R
 
 
 def _averages(page: Page, step: Step, R: str) -> Sends:
-    a = step.operand
-    args = f"a={page.var(a)}, z={page.var(step.node)}, R={R}, {reduction(page, step)}"
-    yield a, page.flow("averaged", args, step)
+    args = "a={a}, z={z}, R={R}, dims={dim}, keepdim={keepdim}"
+    yield step.operand, page.flow("averaged", page.fill(args, step, R), step)
 
 
-row(*called("mean", "sum"), backward=_averages, nonnegative=as_input)
+row(
+    *called("mean", "sum"),
+    backward=_averages,
+    settings={"dim": None, "keepdim": False},
+    nonnegative=as_input,
+)
