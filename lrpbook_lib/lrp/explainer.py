@@ -157,7 +157,7 @@ class Explainer(nn.Module):
         compiling = torch.compiler.is_compiling()
         if self.check and not compiling:
             check_input(x, self.model)
-        training = self.clean and self._in_training
+        training = self.clean and self.in_training
         program = self._program(Variant(tuple(layers or ()), training=training))
         start = self._start(target, self.check and not compiling)
         x = _fast_layout(x)
@@ -242,7 +242,7 @@ class Explainer(nn.Module):
         return watch.table(float(relevance.double().sum()), tolerance)
 
     @property
-    def _in_training(self) -> bool:
+    def in_training(self) -> bool:
         """Whether a dropout or batch norm acts otherwise than in evaluation."""
         return any(module.training for module in self._switches)
 
