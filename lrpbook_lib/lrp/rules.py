@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .layers import Affine, Part
-from .rule import Branch, Rule
+from .rule import Branch, Branches, Rule, Site
 
 
 def _positive(t: Tensor) -> Tensor:
@@ -19,17 +16,6 @@ def _positive(t: Tensor) -> Tensor:
 
 def _negative(t: Tensor) -> Tensor:
     return t.clamp(max=0)
-
-
-def _parts(a: Tensor, up: Tensor, down: Tensor, nonnegative: bool) -> tuple[Part, ...]:
-    """Positive inputs meet the weights ``up``, negative ones the weights ``down``."""
-    if nonnegative:
-        return ((a, up),)
-    return ((_positive(a), up), (_negative(a), down))
-
-
-def _if_any(part: Callable[[Tensor], Tensor], bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else part(bias)
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,10 +34,8 @@ class Epsilon(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        return (Branch(((a, layer.weight),), layer.bias, known=z),)
+    def branches(self, at: Site) -> Branches:
+        return (Branch(((at.a, at.layer.weight),), at.layer.bias, known=at.z),)
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,12 +54,9 @@ class ZPlus(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        up, down = _positive(layer.weight), _negative(layer.weight)
-        parts = _parts(a, up, down, nonnegative)
-        return (Branch(parts, _if_any(_positive, layer.bias), positive=True),)
+    def branches(self, at: Site) -> Branches:
+        parts = at.parts(_positive(at.layer.weight), _negative(at.layer.weight))
+        return (Branch(parts, at.bias(_positive), positive=True),)
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,17 +84,13 @@ class AlphaBeta(Rule):
                 "conserved for alpha - beta = 1 with both at least 0, e.g. (2, 1)."
             )
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        (excitatory,) = ZPlus().branches(layer, a, z, nonnegative)
+    def branches(self, at: Site) -> Branches:
+        (excitatory,) = ZPlus().branches(at)
         excitatory = replace(excitatory, share=float(self.alpha))
         if self.beta == 0:
             return (excitatory,)
-        up, down = _positive(layer.weight), _negative(layer.weight)
-        bias = _if_any(_negative, layer.bias)
-        parts = _parts(a, down, up, nonnegative)
-        return excitatory, Branch(parts, bias, share=-float(self.beta))
+        parts = at.parts(_negative(at.layer.weight), _positive(at.layer.weight))
+        return excitatory, Branch(parts, at.bias(_negative), share=-float(self.beta))
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,22 +112,18 @@ class Gamma(Rule):
     gamma: float = 0.25
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
+    def branches(self, at: Site) -> Branches:
         def more(t: Tensor) -> Tensor:
             return t + self.gamma * _positive(t)
 
         def less(t: Tensor) -> Tensor:
             return t + self.gamma * _negative(t)
 
-        up, down = more(layer.weight), less(layer.weight)
-        return tuple(
-            Branch(parts, _if_any(grown, layer.bias), share=own_sign.to(a.dtype))
-            for parts, grown, own_sign in (
-                (_parts(a, up, down, nonnegative), more, z > 0),
-                (_parts(a, down, up, nonnegative), less, z < 0),
-            )
+        up, down = more(at.layer.weight), less(at.layer.weight)
+        positive, negative = (sign.to(at.a.dtype) for sign in (at.z > 0, at.z < 0))
+        return (
+            Branch(at.parts(up, down), at.bias(more), share=positive),
+            Branch(at.parts(down, up), at.bias(less), share=negative),
         )
 
 
@@ -171,10 +144,8 @@ class Flat(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        parts = ((_ones(a), torch.ones_like(layer.weight)),)
+    def branches(self, at: Site) -> Branches:
+        parts = ((_ones(at.a), torch.ones_like(at.layer.weight)),)
         return (Branch(parts, positive=True, unit=True),)
 
 
@@ -189,10 +160,8 @@ class WSquare(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        parts = ((_ones(a), layer.weight.square()),)
+    def branches(self, at: Site) -> Branches:
+        parts = ((_ones(at.a), at.layer.weight.square()),)
         return (Branch(parts, positive=True, unit=True),)
 
 
@@ -213,19 +182,17 @@ class ZBox(Rule):
     high: float | tuple[float, ...] = 1.0
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        w, one = layer.weight, _ones(a)
+    def branches(self, at: Site) -> Branches:
+        layer, w, one = at.layer, at.layer.weight, _ones(at.a)
         low = -self._edge(self.low, one)
         high = -self._edge(self.high, one)
         edges = ((low, _positive(w)), (high, _negative(w)))
-        inside = z
+        inside = at.z
         if layer.bias is not None:
-            inside = z - layer.along_channels(layer.bias, z)
+            inside = at.z - layer.along_channels(layer.bias, at.z)
         # The edges are the same for every sample, so their part is computed once.
         d = inside + layer.total(edges, None)
-        return (Branch(((a, w), *edges), known=d),)
+        return (Branch(((at.a, w), *edges), known=d),)
 
     @staticmethod
     def _edge(value: float | tuple[float, ...], one: Tensor) -> Tensor:
@@ -240,30 +207,3 @@ class Pass(Rule):
     r"""Unchanged: :math:`R_{in} = R`. For elementwise layers and normalizations."""
 
     passes = True
-
-    def __call__(
-        self,
-        layer: Any,
-        a: Tensor,
-        z: Tensor,
-        R: Tensor,
-        nonnegative: bool = False,
-    ) -> Tensor:
-        if R.shape[1:] != a.shape[1:]:
-            raise ValueError(
-                f"Pass sends relevance of shape {tuple(R.shape)} through a layer with "
-                f"input {tuple(a.shape)}: it needs equal shapes. Give this layer "
-                "another rule in the composite, e.g. Composite(names={...: Epsilon()})."
-            )
-        return R
-
-    def absorbed(
-        self,
-        layer: Any,
-        a: Tensor,
-        z: Tensor,
-        R: Tensor,
-        nonnegative: bool = False,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        zero = R.new_zeros(R.shape[0])
-        return zero, zero, zero
