@@ -1,13 +1,13 @@
 """Composites: which rule goes where.
 
 A composite is a handful of rules and the places they apply to. What is more specific
-wins: a layer's name, then first and last, then before and after a name, then its kind.
+wins: a layer's name, then first and last, then its kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EPSILON, _PASS = Epsilon(), Pass()
+_SHOWN = ("first", "last", "dense", "conv", "norm", "pool")
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,6 @@ class Composite:
         For average pooling and upsampling. Max pooling is always winner-take-all.
     first, last : Rule, optional
         For the affine layers next to the input, and next to the output.
-    before, after : mapping of str to Rule, optional
-        For affine layers that run before, or after, the layer of that name.
     names : mapping of str to Rule, optional
         For layers by name; ``*`` and ``?`` are wildcards, as in ``features.*``.
 
@@ -60,23 +59,18 @@ class Composite:
     pool: Rule = _EPSILON
     first: Rule | None = None
     last: Rule | None = None
-    before: Mapping[str, Rule] = field(default_factory=dict)
-    after: Mapping[str, Rule] = field(default_factory=dict)
     names: Mapping[str, Rule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            rules = value.values() if isinstance(value, Mapping) else [value]
-            for rule in rules:
-                if not isinstance(rule, Rule | None):
-                    raise TypeError(
-                        f"Composite({f.name}=...) takes rules such as Epsilon(), "
-                        f"not {rule!r}."
-                    )
+        kinds = {key: getattr(self, key) for key in _SHOWN}
+        for key, rule in (*kinds.items(), *(("names", r) for r in self.names.values())):
+            if not isinstance(rule, Rule | None):
+                raise TypeError(
+                    f"Composite({key}=...) takes rules such as Epsilon(), not {rule!r}."
+                )
 
-    def rule(self, place: Place, order: Mapping[str, int]) -> Rule:
-        """The rule for one layer; ``order`` is when each named layer runs."""
+    def rule(self, place: Place) -> Rule:
+        """The rule for one layer."""
         for pattern, rule in self.names.items():
             if fnmatchcase(place.name, pattern):
                 return rule
@@ -85,12 +79,6 @@ class Composite:
                 return self.first
             if self.last is not None and place.last:
                 return self.last
-            for name, rule in self.before.items():
-                if place.position < order[name]:
-                    return rule
-            for name, rule in self.after.items():
-                if place.position > order[name]:
-                    return rule
         return getattr(self, place.kind)
 
     def assign(self, facts: Facts) -> dict[fx.Node, Rule]:
@@ -101,14 +89,11 @@ class Composite:
         LRPError
             Where the composite names a layer that the model does not have.
         """
-        for name in (*self.before, *self.after):
-            if name not in facts.order:
-                raise unknown_name("layer", name, facts.order)
         taken = [place.name for place in facts.places.values()]
         for pattern in self.names:
             if not any(fnmatchcase(name, pattern) for name in taken):
                 raise unknown_name("layer with a rule", pattern, taken)
-        return {n: self.rule(place, facts.order) for n, place in facts.places.items()}
+        return {node: self.rule(place) for node, place in facts.places.items()}
 
     def table(self, model: nn.Module, at: str | None = None) -> pd.DataFrame:
         """Layer and rule for a model, a row a layer."""
@@ -116,18 +101,10 @@ class Composite:
         return rules_table(facts, self.assign(facts))
 
     def __str__(self) -> str:
-        lines = ["Composite"]
-        for name, rule in self.names.items():
-            lines.append(f"  {name}  {rule!r}")
-        for key in ("first", "last"):
-            if getattr(self, key) is not None:
-                lines.append(f"  {key:5}  {getattr(self, key)!r}")
-        for key in ("before", "after"):
-            for name, rule in getattr(self, key).items():
-                lines.append(f"  {key} {name}  {rule!r}")
-        for key in ("dense", "conv", "norm", "pool"):
-            lines.append(f"  {key:5}  {getattr(self, key)!r}")
-        return "\n".join(lines)
+        kinds = {key: getattr(self, key) for key in _SHOWN}
+        shown = [f"  {name}  {rule!r}" for name, rule in self.names.items()]
+        shown += [f"  {key:5}  {rule!r}" for key, rule in kinds.items() if rule]
+        return "\n".join(["Composite", *shown])
 
 
 def rules_table(facts: Facts, rules: Mapping[fx.Node, Rule]) -> pd.DataFrame:

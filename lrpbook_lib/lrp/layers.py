@@ -88,18 +88,26 @@ class Affine:
 
 @dataclass(frozen=True)
 class Dense(Affine):
-    """``z = a @ weight.T + bias`` over the last dimension; weight ``(out, in)``."""
+    """``z = a @ weight.T + bias`` over the last dimension; weight ``(out, in)``.
+
+    Dimensions in front of these are positions, each with a weight of its own.
+    """
 
     @property
     def stackable(self) -> tuple[int, int] | None:
         """Inputs beside inputs."""
-        return (-1, 1)
+        return (-1, -1)
 
     def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.linear(a, weight, bias)
+        if weight.ndim == 2:
+            return F.linear(a, weight, bias)
+        z = (weight @ a.unsqueeze(-1)).squeeze(-1)
+        return z if bias is None else z + bias
 
     def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-        return s @ weight
+        if weight.ndim == 2:
+            return s @ weight
+        return (weight.mT @ s.unsqueeze(-1)).squeeze(-1)
 
 
 @dataclass(frozen=True)
@@ -209,54 +217,45 @@ def conv(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    transposed: bool = False,
+    output_padding: int | Sequence[int] = 0,
 ) -> Conv:
     """A convolution from the arguments of ``F.conv2d`` and its kin."""
     n = weight.ndim - 2
+    dilation = _tuple(dilation, n)
+    if padding == "same":
+        reach = zip(dilation, weight.shape[2:], strict=True)
+        around = [step * (size - 1) for step, size in reach]
+    else:
+        around = [2 * p for p in _tuple(0 if padding == "valid" else padding, n)]
     view = Conv(
         weight,
         bias,
         stride=_tuple(stride, n),
-        padding=(0,) * n,
-        dilation=_tuple(dilation, n),
+        padding=tuple(size // 2 for size in around),
+        dilation=dilation,
         groups=groups,
-        output_padding=(0,) * n,
+        transposed=transposed,
+        output_padding=_tuple(output_padding, n),
     )
-    if padding == "same":
-        reach = zip(view.dilation, weight.shape[2:], strict=True)
-        around = [dilation * (size - 1) for dilation, size in reach]
-    else:
-        around = [2 * p for p in _tuple(0 if padding == "valid" else padding, n)]
-    sides = [
-        side for size in reversed(around) for side in (size // 2, size - size // 2)
-    ]
+    # As F.pad takes it: from the last dimension, a number for each side.
+    margin = [m for size in reversed(around) for m in (size // 2, size - size // 2)]
     if padding_mode != "zeros":
-        return replace(view, pad=lambda a: F.pad(a, sides, mode=padding_mode))
+
+        def pad(a: Tensor) -> Tensor:
+            return F.pad(a, margin, mode=padding_mode)
+
+        return replace(view, padding=(0,) * n, pad=pad)
     if any(size % 2 for size in around):
-        return replace(view, margin=tuple(sides))
-    return replace(view, padding=tuple(size // 2 for size in around))
+        return replace(view, padding=(0,) * n, margin=tuple(margin))
+    return view
 
 
 def conv_transposed(
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    output_padding: int | Sequence[int] = 0,
-    groups: int = 1,
-    dilation: int | Sequence[int] = 1,
+    weight: Tensor, bias: Tensor | None = None, **settings: Any
 ) -> Conv:
     """A transposed convolution from the arguments of ``F.conv_transpose2d``."""
-    n = weight.ndim - 2
-    return Conv(
-        weight,
-        bias,
-        stride=_tuple(stride, n),
-        padding=_tuple(padding, n),
-        dilation=_tuple(dilation, n),
-        groups=groups,
-        transposed=True,
-        output_padding=_tuple(output_padding, n),
-    )
+    return conv(weight, bias, transposed=True, **settings)
 
 
 def affine(layer: Any) -> Affine:
@@ -266,13 +265,17 @@ def affine(layer: Any) -> Affine:
     if isinstance(layer, nn.Linear):
         return Dense(layer.weight, layer.bias)
     if isinstance(layer, nn.modules.conv._ConvNd):
-        names = ["weight", "bias", "stride", "padding", "dilation", "groups"]
-        view: Callable[..., Affine] = conv
-        if layer.transposed:
-            names, view = [*names, "output_padding"], conv_transposed
-        else:
-            names.append("padding_mode")
-        return view(**{name: getattr(layer, name) for name in names})
+        return conv(
+            layer.weight,
+            layer.bias,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.groups,
+            layer.padding_mode,
+            layer.transposed,
+            layer.output_padding,
+        )
     raise TypeError(
         f"{type(layer).__name__} has no affine view. Rules need one of Linear, "
         "Conv1d/2d/3d, ConvTranspose1d/2d/3d, or an Affine object; a layer of your own "

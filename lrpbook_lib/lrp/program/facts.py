@@ -23,7 +23,6 @@ class Place:
 
     name: str
     kind: str  # "dense", "conv", "norm" or "pool"
-    position: int  # in the order in which operations run
     first: bool = False  # nothing affine between the input and it
     last: bool = False  # nothing affine between it and the output
 
@@ -134,12 +133,6 @@ class Facts:
         return folds
 
     @cached_property
-    def order(self) -> dict[str, int]:
-        """When each named layer runs."""
-        positions = {node: i for i, node in enumerate(self.trace.graph.nodes)}
-        return {name: positions[node] for name, node in self.trace.named.items()}
-
-    @cached_property
     def places(self) -> dict[fx.Node, Place]:
         """The layers that a rule is assigned to."""
         affine = {s.node for s in self.steps if s.op.kind in ("dense", "conv")}
@@ -151,11 +144,10 @@ class Facts:
         for step in reversed(self.steps):
             if step.node in final and step.node not in affine:
                 final.update(step.node.all_input_nodes)
-        places = {}
-        for step in self.steps:
-            if step.op.kind is not None and step.node in self.active:
-                position, node = self.order[step.name], step.node
-                places[node] = Place(
-                    step.name, step.op.kind, position, node in fresh, node in final
-                )
-        return places
+        return {
+            step.node: Place(
+                step.name, step.op.kind, step.node in fresh, step.node in final
+            )
+            for step in self.steps
+            if step.op.kind is not None and step.node in self.active
+        }

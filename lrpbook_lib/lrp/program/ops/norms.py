@@ -70,18 +70,6 @@ def evaluated(norm: Any, h: Tensor) -> Tensor:
     return view.forward(h, view.weight, view.bias)
 
 
-@dataclass(frozen=True)
-class DenseByPosition(Affine):
-    """A dense layer with a weight ``(out, in)`` and a bias ``(out,)`` a position."""
-
-    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        z = (weight @ a.unsqueeze(-1)).squeeze(-1)
-        return z if bias is None else z + bias
-
-    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-        return (weight.mT @ s.unsqueeze(-1)).squeeze(-1)
-
-
 @word
 def fold(layer: Any, norm: Any, h: Tensor, batch: bool = False) -> Affine:
     r"""A layer and the batch norm behind it as one affine layer.
@@ -108,7 +96,7 @@ def fold(layer: Any, norm: Any, h: Tensor, batch: bool = False) -> Affine:
         bias = shift.expand(*shift.shape[:-1], h.shape[-1])
         if view.bias is not None:
             bias = bias + scale * view.bias
-        return DenseByPosition(w * scale.unsqueeze(-1), bias)
+        return Dense(w * scale.unsqueeze(-1), bias)
     if isinstance(view, Conv) and view.transposed:
         # Weight (in, out/groups, *k): the groups lie along the input channels.
         parts = w.unflatten(0, (view.groups, -1))
