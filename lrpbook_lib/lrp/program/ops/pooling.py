@@ -29,29 +29,37 @@ from .elementwise import as_input
 word(fixed)
 
 
-@word
-def max_pool(
+def _window(
     a: Tensor,
     kernel_size: Any,
     stride: Any = None,
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
-) -> tuple[Tensor, Tensor | list[Tensor]]:
+) -> tuple[Any, ...]:
+    """Settings of max pooling, a number for each dimension."""
+    given = (kernel_size, stride or kernel_size, padding, dilation)
+    each = [[v] * (a.ndim - 2) if isinstance(v, int) else list(v) for v in given]
+    return *each, ceil_mode
+
+
+def _apart(
+    size: list[int], step: list[int], pad: list[int], dilation: list[int], ceil: bool
+) -> bool:
+    """Whether windows are small and stand flush side by side."""
+    flush = not any(pad) and all(d == 1 for d in dilation) and not ceil
+    return size == step and flush and math.prod(size) <= 27
+
+
+@word
+def max_pool(a: Tensor, **settings: Any) -> tuple[Tensor, Tensor | list[Tensor]]:
     """Max pooling in one to three dimensions, and who won each window."""
-    window, apart = _windows(a, kernel_size, stride, padding, dilation, ceil_mode)
-    if windows.fusing() and apart:
+    window = _window(a, **settings)
+    if windows.fusing() and _apart(*window):
         pool = windows.pool_whole if windows.training_on_cpu(a) else windows.pool_apart
-        return pool(a, window)
-    return (F.max_pool1d, F.max_pool2d, F.max_pool3d)[a.ndim - 3](
-        a,
-        kernel_size,
-        stride,
-        padding,
-        dilation,
-        ceil_mode=ceil_mode,
-        return_indices=True,
-    )
+        return pool(a, window[0])
+    kernel = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[a.ndim - 3]
+    return kernel(a, *window[:-1], ceil_mode=window[-1], return_indices=True)
 
 
 @word
@@ -63,27 +71,21 @@ def adaptive_max_pool(a: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
 
 @word
 def winners(
-    a: Tensor,
-    R: Tensor,
-    indices: Tensor | list[Tensor],
-    kernel_size: Any = None,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
+    a: Tensor, R: Tensor, indices: Tensor | list[Tensor], **settings: Any
 ) -> Tensor:
     """Undo max pooling: the winner of each window takes all of its relevance."""
-    shape, n = rows_of(R, a), a.ndim - 2
-    if kernel_size is None and isinstance(indices, Tensor):
-        return _scattered(R, indices, shape)
-    window, apart = _windows(a, kernel_size, stride, padding, dilation, ceil_mode)
     if isinstance(indices, list):
-        return windows.winners_apart(a, R, indices, window)
-    if windows.fusing():
-        if apart and windows.training_on_cpu(a) and R.shape[0] == a.shape[0]:
-            return windows.unpool_whole(R, a, indices, window)
+        return windows.winners_apart(a, R, indices, _window(a, **settings)[0])
+    shape = rows_of(R, a)
+    if not settings:
         return _scattered(R, indices, shape)
-    if n != 2:
+    window = _window(a, **settings)
+    if windows.fusing():
+        same = R.shape[0] == a.shape[0]
+        if same and _apart(*window) and windows.training_on_cpu(a):
+            return windows.unpool_whole(R, a, indices, window[0])
+        return _scattered(R, indices, shape)
+    if a.ndim != 4:
         return _scattered(R, indices, shape)
     # The kernel that PyTorch uses for the gradient: same sum, no index arithmetic.
     shaped = torch.empty_like(a, dtype=R.dtype)
@@ -93,30 +95,8 @@ def winners(
         shaped = shaped.new_empty(shape).contiguous(memory_format=layout)
         R = R.contiguous(memory_format=layout)
     return torch.ops.aten.max_pool2d_with_indices_backward(
-        R,
-        shaped,
-        window,
-        window if stride is None else _list(stride, n),
-        _list(padding, n),
-        _list(dilation, n),
-        ceil_mode,
-        indices.expand(R.shape),
+        R, shaped, *window, indices.expand(R.shape)
     )
-
-
-def _list(value: Any, n: int) -> list[int]:
-    return [value] * n if isinstance(value, int) else list(value)
-
-
-def _windows(
-    a: Tensor, size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> tuple[list[int], bool]:
-    """The window, and whether windows are small and stand flush side by side."""
-    window, n = _list(size, a.ndim - 2), a.ndim - 2
-    step = window if stride is None else _list(stride, n)
-    flush = not any(_list(padding, n)) and all(d == 1 for d in _list(dilation, n))
-    apart = step == window and flush and not ceil_mode
-    return window, apart and math.prod(window) <= 27
 
 
 def _scattered(R: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Tensor:
