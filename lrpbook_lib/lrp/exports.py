@@ -12,9 +12,9 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,43 +27,27 @@ class Exportable(nn.Module):
     """An explainer as a module of tensors only.
 
     ``forward(x, target, epsilon, gamma)``: images ``(B, *in)``, class indices ``(B,)``,
-    and two scalars that replace the settings of that name in every rule of the kinds
-    named in ``epsilon_of`` and ``gamma_of``. Returns logits and relevance.
-
-    Parameters
-    ----------
-    explainer : Explainer
-    epsilon_of, gamma_of : tuple of str
-        Which rules of the program follow the knobs, by class name. By default the
-        stabilizers of ZPlus and the like stay as they are: only Epsilon's epsilon and
-        Gamma's gamma are live.
+    and two scalars that replace the settings of that name in the rules of the kinds
+    named in ``knobs``. The stabilizers of ZPlus and the like stay as they are.
     """
 
-    def __init__(
-        self,
-        explainer: Explainer,
-        epsilon_of: tuple[str, ...] = ("Epsilon",),
-        gamma_of: tuple[str, ...] = ("Gamma",),
-    ) -> None:
+    #: Which rules of a program follow each knob.
+    knobs: ClassVar = {"epsilon": ("Epsilon",), "gamma": ("Gamma",)}
+
+    def __init__(self, explainer: Explainer) -> None:
         super().__init__()
         self.explainer = explainer
         self.training = False  # what is exported is checked to be so
-        self.knobs = {"epsilon": epsilon_of, "gamma": gamma_of}
 
     def forward(
         self, x: Tensor, target: Tensor, epsilon: Tensor, gamma: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Logits ``(B, C)`` and relevance ``(B, *in)``."""
-        given = {"epsilon": epsilon, "gamma": gamma}
-        rules: dict[str, Any] = {}
+        rules = {}
         for name, rule in self.explainer.program_rules.items():
-            live = {
-                f.name: given[f.name]
-                for f in fields(rule)
-                if type(rule).__name__ in self.knobs.get(f.name, ())
-            }
-            if live:
-                rules[name] = replace(rule, **live)
+            for knob, value in (("epsilon", epsilon), ("gamma", gamma)):
+                if type(rule).__name__ in self.knobs[knob]:
+                    rules[name] = replace(rule, **{knob: value})
         logits, relevance = self.explainer(x, target, **rules)
         return logits, relevance
 

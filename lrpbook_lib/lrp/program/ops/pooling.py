@@ -58,8 +58,8 @@ def max_pool(a: Tensor, **settings: Any) -> tuple[Tensor, Tensor | list[Tensor]]
     if windows.fusing() and _apart(*window):
         pool = windows.pool_whole if windows.training_on_cpu(a) else windows.pool_apart
         return pool(a, window[0])
-    kernel = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[a.ndim - 3]
-    return kernel(a, *window[:-1], ceil_mode=window[-1], return_indices=True)
+    kernel: Any = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[a.ndim - 3]
+    return kernel(a, *window, return_indices=True)
 
 
 @word
