@@ -8,6 +8,7 @@ from the live parameters at every call: nothing is copied and nothing is detache
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -132,16 +133,9 @@ class Conv(Affine):
         """Inputs beside inputs; within groups the order of channels forbids it."""
         return (1, 0 if self.transposed else 1) if self.groups == 1 else None
 
-    def _run(
-        self,
-        a: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        transposed: bool,
-        extra: tuple[int, ...],
-    ) -> Tensor:
-        shape = (self.stride, self.padding, self.dilation, transposed, extra)
-        return torch.convolution(a, weight, bias, *shape, self.groups)
+    def _run(self, a: Tensor, w: Tensor, b: Any, transposed: bool, more: Any) -> Tensor:
+        shape = (self.stride, self.padding, self.dilation, transposed, more)
+        return torch.convolution(a, w, b, *shape, self.groups)
 
     def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if self.margin:
@@ -258,6 +252,9 @@ def conv_transposed(
     return conv(weight, bias, transposed=True, **settings)
 
 
+_SETTINGS = tuple(inspect.signature(conv).parameters)
+
+
 def affine(layer: Any) -> Affine:
     """The affine view of a module; an affine view is returned as it is."""
     if isinstance(layer, Affine):
@@ -265,17 +262,7 @@ def affine(layer: Any) -> Affine:
     if isinstance(layer, nn.Linear):
         return Dense(layer.weight, layer.bias)
     if isinstance(layer, nn.modules.conv._ConvNd):
-        return conv(
-            layer.weight,
-            layer.bias,
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-            layer.groups,
-            layer.padding_mode,
-            layer.transposed,
-            layer.output_padding,
-        )
+        return conv(**{key: getattr(layer, key) for key in _SETTINGS})
     raise TypeError(
         f"{type(layer).__name__} has no affine view. Rules need one of Linear, "
         "Conv1d/2d/3d, ConvTranspose1d/2d/3d, or an Affine object; a layer of your own "

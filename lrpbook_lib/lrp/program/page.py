@@ -16,7 +16,7 @@ from torch import fx, nn
 
 from ..rule import Rule
 from .facts import Facts
-from .table import WORDS
+from .table import WORDS, Sends
 from .trace import Step, spelled
 
 _INFIX = {
@@ -209,13 +209,26 @@ class Page:
             return f"watch({step.name!r}, {function}, {args})"
         return f"{function}({args})"
 
-    def by_rule(self, place: Step, layer: str, z: fx.Node, R: str) -> str:
-        """The rule of a place, called for an affine layer with output ``z``."""
-        wanted, a = repr(self.rules[place.node]), place.operand
-        rule = next(k for k, rule in self.signature.items() if repr(rule) == wanted)
+    def by_rule(self, step: Step, R: str) -> Sends:
+        """The rule of a place, called for the layer that its row names.
+
+        A norm that is folded hands its relevance to the layer in front: both are one.
+        """
+        place = self.facts.folds.get(step.node, step)
+        rule, a = self.rules[place.node], place.operand
+        if rule.passes:
+            return [(a, R)]
+        if not place.op.layer:
+            raise step.unsupported(f"It takes Pass() only, and is given {rule!r}.")
+        if [n for n in place.node.all_input_nodes if self.active(n)] != [a]:
+            raise step.unsupported("A rule takes weights as given; these depend on x.")
+        layer = self.fill(place.op.layer, place)
+        if place is not step:
+            layer = f"fold({layer}, {self.fill('{norm}, {a}{batch}', step)})"
+        name = next(k for k, v in self.signature.items() if repr(v) == repr(rule))
+        args = f"{layer}, a={self.var(a)}, z={self.var(step.node)}, R={R}"
         flag = ", nonnegative=True" if a in self.facts.nonnegative else ""
-        args = f"{layer}, a={self.var(a)}, z={self.var(z)}, R={R}{flag}"
-        return self.flow(rule, args, place)
+        return [(a, self.flow(name, args + flag, place))]
 
 
 def _item(module: Any, index: int) -> Any:

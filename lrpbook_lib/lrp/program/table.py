@@ -36,8 +36,8 @@ class Op:
     Attributes
     ----------
     backward : str or callable ``(page, step, R) -> Sends``
-        The relevance of the operand, or of several inputs. Without it relevance cannot
-        cross.
+        The relevance of the operand, or of several inputs. Without it, and without a
+        kind, relevance cannot cross.
     forward : str
         The statement that runs the operation; without it, the call as it is.
     calm : str
@@ -48,9 +48,9 @@ class Op:
     nonnegative : callable ``(step, holds) -> bool``, optional
         Whether the output has no negative entry, where ``holds`` says so of inputs.
     kind : {"dense", "conv", "norm", "pool"}, optional
-        What a composite calls an operation that a rule is assigned to.
+        What a composite calls an operation that it assigns a rule to.
     layer : str
-        The affine layer that the rule sees.
+        The affine layer that the rule sees; without it there is none but Pass.
     affine : bool
         Whether a norm right behind it can be folded into that layer.
     norm : str
@@ -78,7 +78,6 @@ class Op:
 _UNKNOWN = Op()
 _ROWS: dict[Any, Op] = {}
 _REPLACED: dict[Any, Op | None] = {}
-_WHOLE: set[type] = set()
 #: Functions that programs call by their bare name.
 WORDS: dict[str, Callable[..., Any]] = {}
 
@@ -125,8 +124,8 @@ def find(key: Any) -> Op:
 
 
 def kept_whole(kind: type) -> bool:
-    """Whether a module type was registered by the user, and so is not opened."""
-    return kind in _WHOLE
+    """Whether a module type has a row of its own, and so is not opened."""
+    return kind in _ROWS
 
 
 def register(*keys: Any) -> Callable[[Function], Function]:
@@ -157,8 +156,6 @@ def register(*keys: Any) -> Callable[[Function], Function]:
         for key in keys:
             _REPLACED.setdefault(key, _ROWS.get(key))
             row(key, backward=functools.partial(_custom, rule))
-            if isinstance(key, type):
-                _WHOLE.add(key)
         return rule
 
     return decorate
@@ -169,7 +166,6 @@ def unregister(*keys: Any) -> None:
     for key in keys:
         before = _REPLACED.pop(key, None)
         _ROWS.pop(key, None)
-        _WHOLE.discard(key)
         if before is not None:
             _ROWS[key] = before
 

@@ -22,6 +22,7 @@ from . import ops  # noqa: F401 (fills the table)
 from .facts import Facts
 from .page import Page
 from .table import WORDS, Sends
+from .trace import Step
 
 
 class Variant(NamedTuple):
@@ -137,18 +138,11 @@ def _backward(page: Page) -> tuple[list[str], set[fx.Node]]:
     for node in reversed(facts.nodes):
         if node not in reached or node.op == "placeholder":
             continue
-        step, back = facts.trace.steps[node], facts.trace.steps[node].op.backward
-        if not back:
-            raise step.unsupported()
+        step = facts.trace.steps[node]
         note = step.name
         if node in facts.folds:
             note = f"{facts.folds[node].name} and {note}"
-        R_z = f"R_{page.var(node)}"
-        if isinstance(back, str):
-            sends: Sends = [(step.operand, page.fill(back, step, R_z))]
-        else:
-            sends = back(page, step, R_z)
-        for a, expression in sends:
+        for a, expression in _sends(page, step, f"R_{page.var(node)}"):
             if not page.active(a):
                 continue
             R = f"R_{page.var(a)}"
@@ -156,6 +150,18 @@ def _backward(page: Page) -> tuple[list[str], set[fx.Node]]:
             reached.add(a)
             lines.append(f"{R} = {plus}{expression}  # {note}")
     return lines, reached
+
+
+def _sends(page: Page, step: Step, R: str) -> Sends:
+    """What a step's row says of the relevance of its inputs."""
+    back = step.op.backward
+    if callable(back):
+        return back(page, step, R)
+    if back:
+        return [(step.operand, page.fill(back, step, R))]
+    if step.op.kind is None:
+        raise step.unsupported()
+    return page.by_rule(step, R)
 
 
 def _wanted(facts: Facts, name: str) -> fx.Node:

@@ -16,10 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...layers import Affine, Conv, Dense, Scale, affine
-from ..page import Page
-from ..table import Sends, of, row, word
-from ..trace import Step
-from .affine import by_rule
+from ..table import of, row, word
 
 Moments = tuple[Tensor, Tensor]
 
@@ -108,18 +105,6 @@ def fold(layer: Any, norm: Any, h: Tensor, batch: bool = False) -> Affine:
     return replace(view, weight=weight, bias=bias)
 
 
-def _folded(page: Page, step: Step, R: str) -> Sends:
-    """The rule of the layer in front for both as one; its own where there is none."""
-    front = page.facts.folds.get(step.node)
-    if front is None:
-        return by_rule(page, step, R)
-    if page.rules[front.node].passes:
-        return [(front.operand, R)]
-    layer = f"fold({page.fill(front.op.layer, front)}, "
-    layer += page.fill("{norm}, {a}{batch})", step)
-    return [(front.operand, page.by_rule(front, layer, step.node, R))]
-
-
 @word
 @dataclass(frozen=True)
 class norm_of:  # noqa: N801 (programs call it like a function)
@@ -142,7 +127,6 @@ for keys, norm in (
         kind="norm",
         norm=norm,
         calm="evaluated({norm}, {a})",
-        backward=_folded,
         layer="normalization({norm}, {a}{batch})",
         settings={**_GIVEN, "training": False, "momentum": 0.1, "eps": 1e-5},
     )
@@ -197,5 +181,5 @@ for name, view in (
     ("LayerNorm", "layerwise"),
 ):
     layer = view + "({module}, {a})"
-    row(*of(nn, name), kind="norm", backward=by_rule, layer=layer)
-row(*of(F, "layer_norm", "group_norm", "instance_norm"), kind="norm", backward=by_rule)
+    row(*of(nn, name), kind="norm", layer=layer)
+row(*of(F, "layer_norm", "group_norm", "instance_norm"), kind="norm")

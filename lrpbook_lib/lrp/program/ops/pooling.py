@@ -23,7 +23,6 @@ from ..page import Page
 from ..table import Sends, of, row, word
 from ..trace import Step
 from . import windows
-from .affine import by_rule
 from .elementwise import as_input
 
 word(fixed)
@@ -150,7 +149,6 @@ for keys, layer in (
     row(
         *keys,
         kind="pool",
-        backward=by_rule,
         layer=layer,
         settings={"size": None, "scale_factor": None, "mode": "nearest"},
         nonnegative=_mixes,
