@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from .errors import LRPError
+from .errors import LRPError, UntraceableModelError
 
 
 def check_input(x: Tensor, model: nn.Module) -> None:
@@ -49,6 +52,40 @@ def check_input(x: Tensor, model: nn.Module) -> None:
             f"x holds NaN or infinity in sample(s) {bad[:8]}; relevance of these "
             "would be NaN everywhere. Clean the input, e.g. torch.nan_to_num(x)."
         )
+
+
+@torch.no_grad()
+def check_trace(model: nn.Module, traced: Callable[..., Tensor], x: Tensor) -> None:
+    """Refuse a program that computes something else than the model it was traced from.
+
+    Both run once, in evaluation form, on the first sample. A trace cannot see which way
+    a branch on the kind of its input or on the mode of the model goes.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        ours, theirs = traced(model, x[:1]), model(x[:1])
+        if _alike(ours, theirs) or not _alike(model(x[:1]), theirs):
+            return  # or the model is random in evaluation, too
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    raise UntraceableModelError(
+        f"The operations recorded from {type(model).__name__} give another output than "
+        "the model itself. Its forward pass branches on something that recording it "
+        "changes, such as isinstance(x, Tensor) or self.training: move the branch out "
+        "of the model, and make the explainer in evaluation mode."
+    )
+
+
+def _alike(z: Tensor, other: Any) -> bool:
+    if not isinstance(other, Tensor) or z.shape != other.shape:
+        return False
+    if not z.is_floating_point():
+        return True
+    tolerance = 10 * torch.finfo(z.dtype).eps ** 0.5
+    size = other[other.isfinite()].abs().amax() if other.isfinite().any() else 0.0
+    return torch.allclose(z, other, 0, float(size) * tolerance, equal_nan=True)
 
 
 def check_target(target: Tensor | int | None, shape: torch.Size) -> None:

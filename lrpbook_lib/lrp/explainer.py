@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from .checks import check_input, check_target
+from .checks import check_input, check_target, check_trace
 from .composite import Composite, composite_named, rules_table
 from .errors import LRPError
 from .ledger import Watch
@@ -49,7 +49,8 @@ class Explainer(nn.Module):
         statistics. In evaluation mode there is no difference.
     check : bool
         Look at inputs and targets before running (NaN, range, shape, device), at the
-        price of one synchronization a call on a GPU. Never done while compiling.
+        price of one synchronization a call on a GPU, and, in the first call, whether
+        the recorded operations compute what the model does. Never while compiling.
 
     Examples
     --------
@@ -93,6 +94,7 @@ class Explainer(nn.Module):
         self._facts = Facts(trace(self.model), self.at)
         self._rules = self.composite.assign(self._facts)
         self._switches = self._facts.switches
+        self._confirmed = False
         self._programs: dict[Variant, Program] = {}
         self._program(Variant())
         self._program(Variant(training=True))  # not while torch.compile is looking
@@ -157,12 +159,22 @@ class Explainer(nn.Module):
         compiling = torch.compiler.is_compiling()
         if self.check and not compiling:
             check_input(x, self.model)
+            self._confirm(x)
         training = self.clean and self.in_training
         program = self._program(Variant(tuple(layers or ()), training=training))
         start = self._start(target, self.check and not compiling)
         x = _fast_layout(x)
         out, relevance, by_layer = program.run(self.model, x, start, **rules)
         return (out, relevance) if layers is None else (out, relevance, by_layer)
+
+    def _confirm(self, x: Tensor) -> None:
+        """Once: what was recorded is what the model computes."""
+        whole = self._facts.trace.output.args[0]
+        if self._confirmed or not len(x) or not isinstance(whole, fx.Node):
+            return  # of several outputs there is none to compare
+        facts, variant = Facts(self._facts.trace), Variant(forward_only=True)
+        check_trace(self.model, write(facts, {}, variant, not self.clean).run, x)
+        self._confirmed = True
 
     def activation(self, x: Tensor) -> Tensor:
         """What relevance would start from: the output of the layer ``at``.
@@ -252,7 +264,7 @@ class Explainer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A program is text compiled on this machine; a copy writes its own.
-        gone = ("_facts", "_rules", "_switches", "_programs")
+        gone = ("_facts", "_rules", "_switches", "_programs", "_confirmed")
         return {k: v for k, v in self.__dict__.items() if k not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
