@@ -206,14 +206,15 @@ class Explainer(nn.Module):
     def _start(
         self, target: Tensor | int | None, check: bool
     ) -> Callable[[Tensor], Tensor]:
-        if self.at is not None and target is None:
-            return lambda z: z.float() if z.dtype in _HALF else z
         chosen = start_relevance(self.start, target)
 
         def start(z: Tensor) -> Tensor:
+            z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+            if self.at is not None and target is None:
+                return z
             if check:
                 check_target(target, z.shape)
-            return chosen(z.float() if z.dtype in _HALF else z)
+            return chosen(z)
 
         return start
 
@@ -270,9 +271,6 @@ class Explainer(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._prepare()
-
-
-_HALF = (torch.float16, torch.bfloat16)
 
 
 def _fast_layout(x: Tensor) -> Tensor:

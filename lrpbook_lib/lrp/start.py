@@ -79,12 +79,9 @@ def one_hot(z: Tensor, target: Tensor | int | None) -> Tensor:
         index = torch.full_like(z[:, 0], target, dtype=torch.long)
     else:
         index = target.long()
-        if index.ndim == 0:
-            index = index.expand(z.shape[0])
-        if index.ndim == 1 and z.ndim > 2:
-            index = index.reshape(-1, *[1] * (z.ndim - 2)).expand(
-                z.shape[0], *z.shape[2:]
-            )
+        index = index.reshape(-1, *index.shape[1:])  # one index stands for all
+        index = index.reshape(*index.shape, *[1] * (z.ndim - 1 - index.ndim))
+        index = index.expand(z.shape[0], *z.shape[2:])
     classes = torch.arange(z.shape[1], device=z.device)
     classes = classes.reshape(1, -1, *[1] * (z.ndim - 2))
     return (index.unsqueeze(1) == classes).to(z.dtype)

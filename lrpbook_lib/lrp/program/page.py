@@ -140,11 +140,9 @@ class Page:
         args = [self.source(v, h) for v in step.node.args]
         named = []
         for k, v in step.node.kwargs.items():
-            if k == "training" and self.live:  # a trace knows one mode only
-                v_shown = f"{self.path(step.owner)}.training"
-            else:
-                v_shown = self.source(v, h)
-            named.append(f"{k}={v_shown}")
+            live = k == "training" and self.live  # a trace knows one mode only
+            mode = f"{self.path(step.owner)}.training"
+            named.append(f"{k}={mode if live else self.source(v, h)}")
         listed = ", ".join(args + named)
         if step.module is not None:
             if not getattr(step.module, "inplace", False):

@@ -16,33 +16,15 @@ _DENSE = ("weight", "bias")
 _CONV = (*_DENSE, "stride", "padding", "dilation", "groups")
 _TRANSPOSED = (*_DENSE, "stride", "padding", "output_padding", "groups", "dilation")
 
-row(
-    nn.Linear,
-    kind="dense",
-    affine=True,
-    layer="{module}",
-)
-row(
-    *of(nn, "Conv?d", "ConvTranspose?d"),
-    kind="conv",
-    affine=True,
-    layer="{module}",
-)
+_CONVOLUTIONS = of(nn, "Conv?d", "ConvTranspose?d")
+row(nn.Linear, kind="dense", affine=True, layer="{module}")
+row(*_CONVOLUTIONS, kind="conv", affine=True, layer="{module}")
 for kind, functions, view, names in (
     ("dense", "linear", "Dense", _DENSE),
     ("conv", "conv?d", "conv", _CONV),
     ("conv", "conv_transpose?d", "conv_transposed", _TRANSPOSED),
 ):
-    row(
-        *of(F, functions),
-        kind=kind,
-        affine=True,
-        layer=view + "({settings})",
-        settings=dict.fromkeys(names),
-    )
-row(
-    *called("matmul"),
-    kind="dense",
-    layer="Dense(weight={other}.mT)",
-    settings={"other": ...},
-)
+    given = {"layer": view + "({settings})", "settings": dict.fromkeys(names)}
+    row(*of(F, functions), kind=kind, affine=True, **given)
+_PRODUCT = {"layer": "Dense(weight={other}.mT)", "settings": {"other": ...}}
+row(*called("matmul"), kind="dense", **_PRODUCT)

@@ -117,11 +117,12 @@ class norm_of:  # noqa: N801 (programs call it like a function)
     eps: float
 
 
+_NORM_OF = (
+    "norm_of(running_mean={running_mean}, running_var={running_var}, "
+    "weight={weight}, bias={bias}, eps={eps})"
+)
 _GIVEN = dict.fromkeys(("running_mean", "running_var", "weight", "bias"))
-for keys, norm in (
-    (of(nn, "BatchNorm?d"), "{module}"),
-    ([F.batch_norm], f"norm_of({', '.join(f'{k}={{{k}}}' for k in (*_GIVEN, 'eps'))})"),
-):
+for keys, norm in ((of(nn, "BatchNorm?d"), "{module}"), ([F.batch_norm], _NORM_OF)):
     row(
         *keys,
         kind="norm",
@@ -180,6 +181,5 @@ for name, view in (
     ("GroupNorm", "grouped"),
     ("LayerNorm", "layerwise"),
 ):
-    layer = view + "({module}, {a})"
-    row(*of(nn, name), kind="norm", layer=layer)
+    row(*of(nn, name), kind="norm", layer=view + "({module}, {a})")
 row(*of(F, "layer_norm", "group_norm", "instance_norm"), kind="norm")
