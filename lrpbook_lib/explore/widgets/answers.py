@@ -15,18 +15,14 @@ from torch import Tensor, nn
 from lrpbook_lib.attribution import tumor_lrp_score
 from lrpbook_lib.explore.levels import limit
 from lrpbook_lib.explore.palette import regions
-from lrpbook_lib.lrp import COMPOSITES, Composite, Epsilon, Explainer, Gamma
+from lrpbook_lib.lrp import COMPOSITES, Composite, Explainer
 from lrpbook_lib.lrp.exports import Exportable
-
-#: Beside the presets of the library, one with both knobs.
-EPSILON_GAMMA = Composite(dense=Epsilon(), conv=Gamma())
 
 
 def named_composites(
     given: Sequence[str] | Mapping[str, Composite],
 ) -> dict[str, Composite]:
     """Composites by name."""
-    known = {**COMPOSITES, "epsilon-gamma": EPSILON_GAMMA}
     if isinstance(given, str):
         given = (given,)
     if not given:
@@ -34,9 +30,10 @@ def named_composites(
     if isinstance(given, Mapping):
         return dict(given)
     for name in given:
-        if name not in known:
-            raise ValueError(f"no composite {name!r}; there are {', '.join(known)}")
-    return {name: known[name] for name in given}
+        if name not in COMPOSITES:
+            known = ", ".join(COMPOSITES)
+            raise ValueError(f"no composite {name!r}; there are {known}")
+    return {name: COMPOSITES[name] for name in given}
 
 
 def relevance_program(model: nn.Module, composite: Composite) -> Exportable:
