@@ -1,6 +1,6 @@
 """Maps of where a network looks, and how much of a map lies where it should."""
 
-from .attributor import Attributor, grad_cam, input_gradient
+from .explainers import EXPLAINERS, explainer
 from .localization import (
     energy_pointing_game,
     lift,
@@ -8,4 +8,5 @@ from .localization import (
     relevance_mass_accuracy,
     relevance_rank_accuracy,
 )
+from .maps import Attribution
 from .score import chance_level, tumor_lrp_score

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lrpbook_lib.attribution.score import chance_level, region_of, tumor_lrp_score
+from .score import chance_level, region_of, tumor_lrp_score
 
 
 def relevance_mass_accuracy(
@@ -105,7 +105,7 @@ def pointing_game(relevance: Tensor, mask: Tensor, tolerance: int = 0) -> Tensor
     heat = relevance.sum(1)
     inside = region_of(mask, heat)
     if tolerance:
-        grow = F.max_pool2d if heat.ndim == 3 else F.max_pool3d
+        grow = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[heat.ndim - 2]
         inside = grow(inside[:, None], 2 * tolerance + 1, 1, tolerance)[:, 0]
     heat, inside = heat.flatten(1), inside.flatten(1)
     peak = heat.amax(1, keepdim=True)

@@ -71,12 +71,8 @@ def chance_level(mask: Tensor, brain: Tensor) -> Tensor:
     Tensor of shape (B,)
         Zero where there is neither tumor nor brain.
     """
-    space = torch.zeros(mask.shape, device=mask.device)
-    space = (
-        space[:, 0] if mask.ndim == brain.ndim == 4 and mask.shape[1] == 1 else space
-    )
-    tumor = region_of(mask, space).flatten(1)
-    both = torch.maximum(tumor, region_of(brain, space).flatten(1))
+    tumor = mask.flatten(1) > 0
+    both = tumor | (brain.flatten(1) > 0)
     return tumor.sum(1) / both.sum(1).clamp(min=1)
 
 

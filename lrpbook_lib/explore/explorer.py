@@ -13,9 +13,7 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import nn
 
-from lrpbook_lib.attribution import (
-    chance_level,
-)
+from lrpbook_lib.attribution import chance_level, explainer
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.explore.answers import explain_batch, live_knobs, precomputed
 from lrpbook_lib.explore.given import (
@@ -36,7 +34,7 @@ from lrpbook_lib.explore.widget import (
     pack,
     regions,
 )
-from lrpbook_lib.lrp import Composite, Explainer
+from lrpbook_lib.lrp import Composite
 from lrpbook_lib.lrp.exports import Exportable
 
 BUDGET = 20_000_000  # bytes that one explorer may carry
@@ -127,7 +125,7 @@ class HeatmapExplorer(PageWidget):
         self._models = {k: copy.deepcopy(m).eval() for k, m in named.items()}
         self._composites = named_composites(composites)
         self._programs = {
-            (name, composite): Exportable(Explainer(model, rules, start="one"))
+            (name, composite): Exportable(explainer(model, rules, start="one"))
             for name, model in self._models.items()
             for composite, rules in self._composites.items()
         }

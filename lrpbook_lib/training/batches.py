@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from lrpbook_lib.data import Augment, Augmented
 
@@ -24,6 +24,27 @@ class Numbered(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**self.data[index], "index": index}
+
+    def batch(self, positions: Sequence[int]) -> dict[str, Any]:
+        """The items at these positions, stacked."""
+        return {**whole(self.data, positions), "index": torch.tensor(positions)}
+
+
+class Batches(Dataset):
+    """A dataset whose items are whole batches: of a list of positions, those items."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __getitem__(self, positions: Sequence[int]) -> dict[str, Any]:
+        return whole(self.data, positions)
+
+
+def whole(data: Any, positions: Sequence[int]) -> dict[str, Any]:
+    """Items of a dataset, stacked: at once where it has ``batch``, else one by one."""
+    if hasattr(data, "batch"):
+        return data.batch(positions)
+    return default_collate([data[i] for i in positions])
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -62,7 +83,8 @@ class EpochBatches(Sampler[list[int]]):
         return [batch for batch in batches if len(batch) >= self.world]
 
     def __len__(self) -> int:
-        return len(self.whole())
+        full, rest = divmod(self.size, self.batch_size)
+        return full + (rest >= self.world)
 
     def __iter__(self) -> Iterator[list[int]]:
         for batch in self.whole():
@@ -101,8 +123,9 @@ class TrainLoader:
         self.batches = EpochBatches(len(data), batch_size, seed, rank, world)
         # No worker outlives its epoch: each starts with the epoch's own number.
         self.loader: DataLoader = DataLoader(
-            self.augmented or numbered,
-            batch_sampler=self.batches,
+            Batches(self.augmented or numbered),
+            batch_size=None,
+            sampler=self.batches,
             num_workers=workers,
             pin_memory=pin,
         )
@@ -120,12 +143,11 @@ def ordered_loader(
     data: Any, batch_size: int, rank: int = 0, world: int = 1, workers: int = 0
 ) -> DataLoader:
     """Every world-th sample in order; processes with one less repeat the last one."""
-    numbered = Numbered(data)
     share = -(-len(data) // world)
     mine = [min(rank + i * world, len(data) - 1) for i in range(share)]
-    return DataLoader(
-        torch.utils.data.Subset(numbered, mine), batch_size, num_workers=workers
-    )
+    batches = [mine[i : i + batch_size] for i in range(0, share, batch_size)]
+    source = Batches(Numbered(data))
+    return DataLoader(source, batch_size=None, sampler=batches, num_workers=workers)
 
 
 def seed_epoch(seed: int, epoch: int, rank: int) -> None:

@@ -21,41 +21,90 @@ class NonFiniteError(ArithmeticError):
         self.batch = batch
 
 
-def stop_unless_finite(
-    value: Tensor,
-    what: str,
-    batch: Mapping[str, Any],
-    model: nn.Module,
-    folder: Path | None,
-    when: Mapping[str, int],
-) -> None:
-    """Raise where a value is NaN or infinite, batch and weights saved.
+class Watch:
+    """Looks at loss and gradient of every step, and stops at a NaN or an infinity.
+
+    To look is to wait for a GPU. There, each step is looked at while the next one is
+    under way; the weights from before are kept until then.
 
     Parameters
     ----------
-    value : Tensor
-        A number.
-    what : str
-        Its name, for the message.
-    batch : mapping
-        As loaded.
     model : nn.Module
     folder : Path, optional
-        Where to save; default a temporary folder.
-    when : mapping of str to int
-        Epoch, step and rank.
+        Where to save batch and weights; default a temporary folder.
+    fabric : Fabric
+    late : bool, optional
+        Whether to look one step later; default on a GPU.
     """
-    if bool(torch.isfinite(value)):
-        return
-    home = folder or Path(tempfile.mkdtemp(prefix="lrpbook-"))
-    path = home / f"not_finite_rank{when['rank']}.safetensors"
-    tensors = {name: v for name, v in batch.items() if isinstance(v, Tensor)}
-    tensors |= {f"model.{name}": v for name, v in model.state_dict().items()}
-    write_tensors(path, tensors, **when)
-    raise NonFiniteError(
-        f"The {what} is {float(value)} in epoch {when['epoch']}, step {when['step']}. "
-        f"The batch and the weights are in {path}. Look for NaN in its images; "
-        "otherwise lower the learning rate, raise the floor of the score, or warm up "
-        "longer.",
-        path,
-    )
+
+    def __init__(
+        self,
+        model: nn.Module,
+        folder: Path | None,
+        fabric: Any,
+        late: bool | None = None,
+    ) -> None:
+        self.model, self.folder, self.rank = model, folder, fabric.global_rank
+        self.late = fabric.device.type == "cuda" if late is None else late
+        self.before: list[Tensor] = []
+        self.waiting: tuple[Tensor, Any, Mapping[str, Any], Mapping[str, int]] | None
+        self.waiting = None
+
+    def step(
+        self, total: Tensor, norm: Tensor, batch: Mapping[str, Any], **when: int
+    ) -> None:
+        """Look at a step, before the optimizer takes it.
+
+        Parameters
+        ----------
+        total, norm : Tensor
+            Loss and norm of the gradient.
+        batch : mapping
+            As loaded.
+        **when : int
+            Epoch and step.
+        """
+        self.look()
+        numbers, done = torch.stack([total.detach(), norm.detach()]), None
+        if self.late:
+            self.before = [p.detach().clone() for p in self.model.parameters()]
+            numbers = numbers.to("cpu", non_blocking=True)
+            if total.is_cuda:
+                done = torch.cuda.Event()
+                done.record()
+        self.waiting = numbers, done, batch, when
+        if not self.late:
+            self.look()
+
+    def look(self) -> None:
+        """Look at what has not been looked at.
+
+        Raises
+        ------
+        NonFiniteError
+            With batch and weights saved.
+        """
+        if self.waiting is None:
+            return
+        numbers, done, batch, when = self.waiting
+        self.waiting = None
+        if done is not None:
+            done.synchronize()
+        if bool(numbers.isfinite().all()):
+            return
+        with torch.no_grad():
+            for parameter, value in zip(self.model.parameters(), self.before):  # noqa: B905
+                parameter.copy_(value)
+        home = self.folder or Path(tempfile.mkdtemp(prefix="lrpbook-"))
+        path = home / f"not_finite_rank{self.rank}.safetensors"
+        tensors = {name: v for name, v in batch.items() if isinstance(v, Tensor)}
+        tensors |= {f"model.{name}": v for name, v in self.model.state_dict().items()}
+        write_tensors(path, tensors, **when, rank=self.rank)
+        total, norm = numbers.tolist()
+        what = f"gradient is {norm}" if numbers[0].isfinite() else f"loss is {total}"
+        raise NonFiniteError(
+            f"The {what} in epoch {when['epoch']}, step {when['step']}. The batch and "
+            f"the weights are in {path}. Look for NaN in its images; otherwise lower "
+            "the learning rate, raise the floor of the score, or warm up longer.",
+            path,
+        )
