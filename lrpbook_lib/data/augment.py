@@ -1,12 +1,13 @@
 """Augmentation: one random transform for an image and its masks alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Augment:
         image: torch.Tensor,
         tumor: torch.Tensor,
         brain: torch.Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Transform a batch, each sample in its own way.
 
@@ -52,12 +53,16 @@ class Augment:
         tumor, brain
             ``(B, H, W)``, of any dtype, which is kept.
         generator
-            Source of randomness, on the CPU; default torch's own.
+            Source of randomness, on the CPU, or one for each sample; default torch's
+            own.
         """
         b, c, h, w = image.shape
 
         def draw(*shape: int) -> torch.Tensor:
-            return torch.rand(*shape, generator=generator) * 2 - 1
+            if not isinstance(generator, Sequence):
+                return torch.rand(*shape, generator=generator) * 2 - 1
+            each = [torch.rand(1, *shape[1:], generator=own) for own in generator]
+            return torch.cat(each) * 2 - 1
 
         angle = torch.deg2rad(draw(b) * self.degrees)
         size = 1 + draw(b) * self.scale
@@ -108,10 +113,21 @@ class Augmented(Dataset):
         return len(self.slices)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> Mapping[str, torch.Tensor]:
-        item = dict(self.slices[index])
-        words = np.random.SeedSequence([self.seed, self.epoch, int(item["index"])])
-        generator = torch.Generator().manual_seed(int(words.generate_state(1)[0]))
+        return {k: v[0] for k, v in self.batch([index]).items()}
+
+    def batch(self, positions: Sequence[int]) -> Mapping[str, torch.Tensor]:
+        """The items at these positions, stacked."""
+        slices: Any = self.slices
+        if hasattr(slices, "batch"):
+            batch = dict(slices.batch(positions))
+        else:
+            batch = default_collate([slices[i] for i in positions])
+        generators = []
+        for index in batch["index"].tolist():
+            words = np.random.SeedSequence([self.seed, self.epoch, index])
+            seed = int(words.generate_state(1)[0])
+            generators.append(torch.Generator().manual_seed(seed))
         image, tumor, brain = self.augment(
-            item["image"][None], item["tumor"][None], item["brain"][None], generator
+            batch["image"], batch["tumor"], batch["brain"], generators
         )
-        return {**item, "image": image[0], "tumor": tumor[0], "brain": brain[0]}
+        return {**batch, "image": image, "tumor": tumor, "brain": brain}
