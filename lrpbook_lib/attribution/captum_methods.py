@@ -1,8 +1,8 @@
-"""Captum's methods behind the call of every explainer: the one place of its quirks.
+"""Captum's methods as maps (Kokhlikyan et al. 2020, ``kokhlikyan2020``).
 
 Captum hooks into layers, wants each of them used once and none of them in place, has
 no rule for ``nn.Flatten`` and leaves attributes behind. It therefore gets a twin of the
-model, in evaluation form, without any of that.
+model without any of that. Its maps have no graph.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from .maps import Attribution, Target
+from .maps import Made, Target
 
 #: Methods that have been tried; another one of ``captum.attr`` is a row more.
 METHODS = (
@@ -39,14 +39,21 @@ METHODS = (
 )
 
 
-class Captum(Attribution):
-    """A method of captum (Kokhlikyan et al. 2020, ``kokhlikyan2020``).
-
-    Its maps have no graph: a loss cannot be trained through them.
+def captum_map(
+    model: nn.Module,
+    x: Tensor,
+    target: Target,
+    graph: bool,
+    method: str,
+    patch: int = 8,
+    **settings: Any,
+) -> Made:
+    """Logits, and what a method of captum attributes.
 
     Parameters
     ----------
-    model : nn.Module
+    model, x, target, graph
+        See :mod:`~lrpbook_lib.attribution.maps`; the target is a class.
     method : str
         Name of a class in ``captum.attr``.
     patch : int
@@ -55,63 +62,46 @@ class Captum(Attribution):
         What the class and its ``attribute`` take, a layer by its name, e.g.
         ``n_steps=20`` or ``layer="features.8"``. Baselines are zero by default.
     """
-
-    trainable: ClassVar[bool] = False
-
-    def __init__(
-        self, model: nn.Module, method: str, patch: int = 8, **settings: Any
-    ) -> None:
-        super().__init__(model)
-        try:
-            from captum import attr
-        except ImportError as error:
-            raise ImportError(
-                f"{method} comes from captum, which is not installed: "
-                "pip install captum."
-            ) from error
-        self.method, self.patch = getattr(attr, method), patch
-        made = inspect.signature(self.method.__init__).parameters
-        self.asked = inspect.signature(self.method.attribute).parameters
-        self.making = {k: v for k, v in settings.items() if k in made}
-        self.asking = {k: v for k, v in settings.items() if k in self.asked}
-        if unknown := settings.keys() - {*made, *self.asked}:
-            known = ", ".join([*list(made)[2:], *list(self.asked)[2:]])
-            raise TypeError(
-                f"{method} has no setting {', '.join(unknown)}; it has {known}."
-            )
-
-    def map(self, x: Tensor, target: Target, graph: bool) -> tuple[Tensor, Tensor]:
-        """Logits and what captum attributes."""
-        with torch.no_grad():
-            logits = self.model(x)
-        index = logits.argmax(1) if target is None else target
-        if isinstance(index, Tensor) and index.is_floating_point():
-            raise TypeError("captum's methods explain a class: give its index.")
-        model = twin(self.model)
-        making = dict(self.making)
-        if isinstance(making.get("layer"), str):
-            making["layer"] = model.get_submodule(making["layer"])
-        asking = {**self._usual(x), **self.asking}
-        with warnings.catch_warnings():  # that it sets hooks, which we know
-            warnings.simplefilter("ignore")
-            found = self.method(model, **making).attribute(
-                x.detach().requires_grad_(), target=index, **asking
-            )
-        found = found[0] if isinstance(found, tuple) else found
-        return logits, found.detach()
-
-    def _usual(self, x: Tensor) -> dict[str, Any]:
-        """Settings that an image suggests, where the method has them."""
-        square = (x.shape[1], *[self.patch] * (x.ndim - 2))
-        usual = {
-            "sliding_window_shapes": square,
-            "strides": square,
-            "feature_mask": squares(x, self.patch),
-        }
-        needed = {k for k, v in self.asked.items() if v.default is v.empty}
-        if "baselines" in needed:  # two of them: a single one is refused
-            usual["baselines"] = torch.zeros_like(x[:1]).expand(2, *x.shape[1:])
-        return {k: v for k, v in usual.items() if k in self.asked}
+    try:
+        from captum import attr
+    except ImportError as error:
+        raise ImportError(
+            f"{method} comes from captum, which is not installed: pip install captum."
+        ) from error
+    with torch.no_grad():
+        logits = model(x)
+    index = logits.argmax(1) if target is None else target
+    if isinstance(index, Tensor) and index.is_floating_point():
+        raise TypeError("captum's methods explain a class: give its index.")
+    kind = getattr(attr, method)
+    made = inspect.signature(kind.__init__).parameters
+    asked = inspect.signature(kind.attribute).parameters
+    if unknown := settings.keys() - {*made, *asked}:
+        known = ", ".join([*list(made)[2:], *list(asked)[2:]])
+        raise TypeError(
+            f"{method} has no setting {', '.join(unknown)}; it has {known}."
+        )
+    like = twin(model)
+    if isinstance(settings.get("layer"), str):
+        settings["layer"] = like.get_submodule(settings["layer"])
+    square = (x.shape[1], *[patch] * (x.ndim - 2))
+    usual = {
+        "sliding_window_shapes": square,
+        "strides": square,
+        "feature_mask": squares(x, patch),
+    }
+    if "baselines" in asked and asked["baselines"].default is inspect.Parameter.empty:
+        # Two of them: a single one is refused.
+        usual["baselines"] = torch.zeros_like(x[:1]).expand(2, *x.shape[1:])
+    making, asking = (
+        {k: v for k, v in {**usual, **settings}.items() if k in known}
+        for known in (made, asked)
+    )
+    with warnings.catch_warnings():  # that it sets hooks, which we know
+        warnings.simplefilter("ignore")
+        explained = x.detach().requires_grad_()
+        found = kind(like, **making).attribute(explained, target=index, **asking)
+    return logits, (found[0] if isinstance(found, tuple) else found).detach()
 
 
 def squares(x: Tensor, edge: int) -> Tensor:
@@ -125,7 +115,7 @@ def squares(x: Tensor, edge: int) -> Tensor:
 
 def twin(model: nn.Module) -> nn.Module:
     """A copy of a model as captum wants it; the same function of ``x``."""
-    model = copy.deepcopy(model).eval()
+    model = copy.deepcopy(model)
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]

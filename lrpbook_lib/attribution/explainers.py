@@ -12,16 +12,9 @@ from torch import nn
 from lrpbook_lib.lrp import COMPOSITES, Composite, Explainer
 from lrpbook_lib.lrp.start import Start
 
-from .captum_methods import METHODS, Captum
-from .maps import (
-    GradCAM,
-    Gradient,
-    GradientTimesInput,
-    LogProbabilityGradient,
-    NoMap,
-    OwnMap,
-    Target,
-)
+from . import maps
+from .captum_methods import METHODS, captum_map
+from .maps import Attribution, Target
 
 
 class LRP(Explainer):
@@ -32,17 +25,22 @@ class LRP(Explainer):
         return super().forward(x, None if self.start == "softmax" else target, **rest)
 
 
-#: What makes each explainer from a model and settings. A new one is a row more, here or
-#: in a program of one's own: ``EXPLAINERS["mine"] = Mine``.
+def _row(map: Callable[..., Any] | None, **settings: Any) -> Callable[..., nn.Module]:
+    return partial(Attribution, map=map, **settings)
+
+
+#: What makes each explainer from a model and settings. A new one is a function and a
+#: row, here or in a program of one's own:
+#: ``EXPLAINERS["mine"] = partial(Attribution, map=mine)``.
 EXPLAINERS: dict[str, Callable[..., nn.Module]] = {
     **{name: partial(LRP, composite=name) for name in COMPOSITES},
-    "gradient": Gradient,
-    "gradient_x_input": GradientTimesInput,
-    "input_gradient": LogProbabilityGradient,
-    "gradcam": GradCAM,
-    "own": OwnMap,
-    "none": NoMap,
-    **{f"captum:{method}": partial(Captum, method=method) for method in METHODS},
+    "gradient": _row(maps.gradient),
+    "gradient_x_input": _row(maps.gradient_x_input),
+    "input_gradient": _row(maps.input_gradient),
+    "gradcam": _row(maps.grad_cam),
+    "own": _row(maps.own_map),
+    "none": _row(None),
+    **{f"captum:{method}": _row(captum_map, method=method) for method in METHODS},
 }
 
 

@@ -1,11 +1,16 @@
-"""Maps that are no LRP: gradients, Grad-CAM, and what a network itself has to say."""
+"""Maps that are no LRP, and what makes explainers of them.
+
+A map is a function ``(model, x, target, graph, **settings)`` of a model in evaluation
+form, which answers with logits and map ``(B, C or 1, *space)``; with ``graph``, the map
+will be differentiated.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +19,10 @@ from torch import Tensor, nn
 from lrpbook_lib.lrp.start import start_relevance
 
 Target = Tensor | int | None
+Made = tuple[Tensor, Tensor]
 
 
-class Attribution(nn.Module, ABC):
+class Attribution(nn.Module):
     """A model that answers with its logits and a map.
 
     The map comes from the network in evaluation form (dropout off, running statistics),
@@ -27,20 +33,21 @@ class Attribution(nn.Module, ABC):
     ----------
     model : nn.Module
         Kept as it is, with its parameters.
-
-    Attributes
-    ----------
-    trainable : bool
-        Whether the map has a graph, so that a loss may stand on it.
+    map : callable, optional
+        What makes the map, see above; without one there is none.
+    **settings
+        Of the map.
     """
 
-    trainable: ClassVar[bool] = True
-
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(
+        self, model: nn.Module, map: Callable[..., Made] | None = None, **settings: Any
+    ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.map, self.settings = model, map, settings
+        if map is not None:  # a setting that it does not know is an error here
+            inspect.signature(map).bind(model, None, None, False, **settings)
 
-    def forward(self, x: Tensor, target: Target = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, target: Target = None) -> tuple[Tensor, Tensor | None]:
         """Logits and the map.
 
         Parameters
@@ -56,150 +63,110 @@ class Attribution(nn.Module, ABC):
         relevance : Tensor of shape ``(B, C, *space)``, or ``(B, 1, *space)``
             A coarser map is enlarged linearly to the size of the input.
         """
+        if self.map is None:
+            return self.model(x), None
         graph = torch.is_grad_enabled()
         training = any(module.training for module in self.model.modules())
         logits = self.model(x) if training else None
         with torch.enable_grad(), evaluation_form(self.model):
-            clean, relevance = self.map(x, target, graph)
-        if relevance.shape[2:] != x.shape[2:]:
+            clean, heat = self.map(self.model, x, target, graph, **self.settings)
+        if heat.shape[2:] != x.shape[2:]:
             mode = ("linear", "bilinear", "trilinear")[x.ndim - 3]
-            relevance = F.interpolate(relevance, x.shape[2:], mode=mode)
+            heat = F.interpolate(heat, x.shape[2:], mode=mode)
         if not graph:
-            clean, relevance = clean.detach(), relevance.detach()
-        return (clean if logits is None else logits), relevance
-
-    @abstractmethod
-    def map(self, x: Tensor, target: Target, graph: bool) -> tuple[Tensor, Tensor]:
-        """Logits and map, of the model as it is; ``graph``: with a graph."""
+            clean, heat = clean.detach(), heat.detach()
+        return (clean if logits is None else logits), heat
 
 
-class NoMap(nn.Module):
-    """None instead of a map, for a loss that wants none."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor, target: Target = None) -> tuple[Tensor, None]:
-        """Logits and None."""
-        return self.model(x), None
-
-
-class Gradient(Attribution):
+def gradient(model: nn.Module, x: Tensor, target: Target, graph: bool) -> Made:
     r"""The gradient of the target's logit, :math:`\partial z_t / \partial x`.
 
     Simonyan et al. 2014 (``simonyan2014``), with its sign.
     """
-
-    def map(self, x: Tensor, target: Target, graph: bool) -> tuple[Tensor, Tensor]:
-        """Logits, and the gradient shaped like ``x``."""
-        x = x.detach().requires_grad_()
-        logits = self.model(x)
-        # Summed over the batch: each sample's gradient is its own.
-        said = self.said(logits, target).sum()
-        return logits, torch.autograd.grad(said, x, create_graph=graph)[0]
-
-    def said(self, logits: Tensor, target: Target) -> Tensor:
-        """What is differentiated: the logit of the target."""
-        return logits * start_relevance("one", target)(logits.detach())
+    x = x.detach().requires_grad_()
+    logits = model(x)
+    return logits, _gradient(_logit(logits, target), x, graph)
 
 
-class GradientTimesInput(Gradient):
+def gradient_x_input(model: nn.Module, x: Tensor, target: Target, graph: bool) -> Made:
     r"""Gradient times input, :math:`x \odot \partial z_t / \partial x`.
 
     Shrikumar et al. 2016 (``shrikumar2016``).
     """
-
-    def map(self, x: Tensor, target: Target, graph: bool) -> tuple[Tensor, Tensor]:
-        """Logits, and the product shaped like ``x``."""
-        logits, gradient = super().map(x, target, graph)
-        return logits, gradient * x.detach()
+    logits, found = gradient(model, x, target, graph)
+    return logits, found * x.detach()
 
 
-class LogProbabilityGradient(Gradient):
-    r"""The gradient :math:`\partial / \partial x \sum_k \log p_k` of Ross et al. 2017.
+def input_gradient(model: nn.Module, x: Tensor, target: Target, graph: bool) -> Made:
+    r"""The gradient :math:`\partial / \partial x \sum_k \log p_k`, of no target.
 
-    The map of ``ross2017``, who train it to be small; it asks for no target.
+    Ross et al. 2017 (``ross2017``), who train it to be small.
     """
+    x = x.detach().requires_grad_()
+    logits = model(x)
+    return logits, _gradient(logits.log_softmax(1), x, graph)
 
-    def said(self, logits: Tensor, target: Target) -> Tensor:
-        """The log probabilities."""
-        return logits.log_softmax(1)
 
-
-class GradCAM(Gradient):
-    r"""Grad-CAM of the target at a layer, ``(B, 1, *space)``.
+def grad_cam(
+    model: nn.Module, x: Tensor, target: Target, graph: bool, layer: str | None = None
+) -> Made:
+    r"""Grad-CAM of the target at a layer, by default the last convolution.
 
     .. math:: A = \Big( \sum_c \alpha_c F_c \Big)^+, \qquad
         \alpha_c = \frac{1}{|F_c|} \sum_i \frac{\partial z_t}{\partial F_{c,i}}
 
-    Selvaraju et al. 2017 (``selvaraju2017``), with F the channels of ``layer``.
-
-    Parameters
-    ----------
-    model : nn.Module
-    layer : str, optional
-        The name of a layer with channels; default the last convolution.
+    Selvaraju et al. 2017 (``selvaraju2017``), with F the channels of the layer.
     """
+    kept: list[Tensor] = []
 
-    def __init__(self, model: nn.Module, layer: str | None = None) -> None:
-        super().__init__(model)
-        self.layer = layer or _last_convolution(model)
+    def keep(module: nn.Module, inputs: Any, out: Tensor) -> Tensor:
+        kept.append(out)
+        return out.clone()  # a layer behind it may work in place
 
-    def map(self, x: Tensor, target: Target, graph: bool) -> tuple[Tensor, Tensor]:
-        """Logits, and the map in the size of the layer."""
-        kept: list[Tensor] = []
-
-        def keep(module: nn.Module, inputs: Any, out: Tensor) -> Tensor:
-            kept.append(out)
-            return out.clone()  # a layer behind it may work in place
-
-        handle = self.model.get_submodule(self.layer).register_forward_hook(keep)
-        try:
-            # Features must have a graph even where every parameter is frozen.
-            logits = self.model(x.detach().requires_grad_())
-        finally:
-            handle.remove()
-        features = kept[-1]
-        said = self.said(logits, target).sum()
-        (gradient,) = torch.autograd.grad(said, features, create_graph=graph)
-        alpha = gradient.mean(tuple(range(2, gradient.ndim)), keepdim=True)
-        return logits, (alpha * features).sum(1, keepdim=True).clamp(min=0)
+    look = model.get_submodule(layer or _last_convolution(model))
+    handle = look.register_forward_hook(keep)
+    try:
+        # Features must have a graph even where every parameter is frozen.
+        logits = model(x.detach().requires_grad_())
+    finally:
+        handle.remove()
+    features = kept[-1]
+    found = _gradient(_logit(logits, target), features, graph)
+    alpha = found.mean(tuple(range(2, found.ndim)), keepdim=True)
+    return logits, (alpha * features).sum(1, keepdim=True).clamp(min=0)
 
 
-class OwnMap(Attribution):
-    """What the network itself says: of a model with a method ``explain``.
+def own_map(model: Any, x: Tensor, target: Target, graph: bool) -> Made:
+    """What a network itself says, by a method ``explain(x, target)``."""
+    if not callable(getattr(model, "explain", None)):
+        raise ValueError(
+            f"{type(model).__name__} has no map of its own: give it a method "
+            "explain(x, target) that returns logits and map."
+        )
+    return model.explain(x, target)
 
-    ``model.explain(x, target)`` answers with logits and a map ``(B, C or 1, *space)``,
-    with their graph.
-    """
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__(model)
-        if not callable(getattr(model, "explain", None)):
-            raise ValueError(
-                f"{type(model).__name__} has no map of its own: give it a method "
-                "explain(x, target) that returns logits and map."
-            )
+def _logit(logits: Tensor, target: Target) -> Tensor:
+    return logits * start_relevance("one", target)(logits.detach())
 
-    def map(self, x: Tensor, target: Target, graph: bool) -> tuple[Tensor, Tensor]:
-        """Logits and map, from the model."""
-        model: Any = self.model
-        return model.explain(x, target)
+
+def _gradient(of: Tensor, by: Tensor, graph: bool) -> Tensor:
+    # Summed over the batch: each sample's gradient is its own.
+    return torch.autograd.grad(of.sum(), by, create_graph=graph)[0]
 
 
 def _last_convolution(model: nn.Module) -> str:
-    names = [
+    convolutions = [
         name
         for name, module in model.named_modules()
         if isinstance(module, nn.modules.conv._ConvNd)
     ]
-    if not names:
+    if not convolutions:
         raise ValueError(
             f"{type(model).__name__} has no convolution for Grad-CAM to look at: name "
             "a layer with channels."
         )
-    return names[-1]
+    return convolutions[-1]
 
 
 @contextmanager

@@ -116,18 +116,20 @@ class Augmented(Dataset):
         return {k: v[0] for k, v in self.batch([index]).items()}
 
     def batch(self, positions: Sequence[int]) -> Mapping[str, torch.Tensor]:
-        """The items at these positions, stacked."""
+        """The items at these positions, stacked: read at once where that can be."""
         slices: Any = self.slices
         if hasattr(slices, "batch"):
-            batch = dict(slices.batch(positions))
+            items = slices.batch(positions)
         else:
-            batch = default_collate([slices[i] for i in positions])
-        generators = []
-        for index in batch["index"].tolist():
-            words = np.random.SeedSequence([self.seed, self.epoch, index])
-            seed = int(words.generate_state(1)[0])
-            generators.append(torch.Generator().manual_seed(seed))
+            items = default_collate([slices[i] for i in positions])
+        words = [
+            np.random.SeedSequence([self.seed, self.epoch, index]).generate_state(1)
+            for index in items["index"].tolist()
+        ]
         image, tumor, brain = self.augment(
-            batch["image"], batch["tumor"], batch["brain"], generators
+            items["image"],
+            items["tumor"],
+            items["brain"],
+            [torch.Generator().manual_seed(int(word[0])) for word in words],
         )
-        return {**batch, "image": image, "tumor": tumor, "brain": brain}
+        return {**items, "image": image, "tumor": tumor, "brain": brain}

@@ -15,16 +15,12 @@ from lrpbook_lib.lrp.start import Start
 
 
 class Told(NamedTuple):
-    """A loss and what it was computed from, each ``(B,)``.
-
-    Without a map there are no ``score`` (of the tumor, in the form that the loss takes)
-    and no ``guided`` (whether there is a mask).
-    """
+    """A loss and what it was computed from, each ``(B,)``; the last two of a map."""
 
     loss: Tensor
     ce: Tensor
-    score: Tensor | None = None
-    guided: Tensor | None = None
+    score: Tensor | None = None  # of the tumor, in the form that the loss takes
+    guided: Tensor | None = None  # whether there is a mask
 
 
 @dataclass(frozen=True)
@@ -57,23 +53,14 @@ class CrossEntropy:
         composite: str | Composite = "epsilon-plus",
         start: Start = "logit",
     ) -> nn.Module:
-        """The explainer whose map this loss wants, with its graph.
+        """The explainer whose map this loss wants.
 
-        Parameters
-        ----------
-        model : nn.Module
-        composite, start
-            For ``"lrp"``: which rules, or another explainer by name, and where
-            relevance starts; see :func:`~lrpbook_lib.attribution.explainer`.
+        For ``"lrp"``, ``composite`` and ``start`` say which rules, or which other
+        explainer, and where relevance starts: see
+        :func:`~lrpbook_lib.attribution.explainer`.
         """
         name = composite if self.attribution == "lrp" else self.attribution
-        made = explainer(model, name, start=self.start or start, check=False)
-        if not getattr(made, "trainable", True):
-            raise ValueError(
-                f"The maps of {name!r} have no graph: {type(self).__name__} cannot be "
-                "trained through them. They can judge: TrainSettings(judge=...)."
-            )
-        return made
+        return explainer(model, name, start=self.start or start, check=False)
 
     def __call__(
         self,
@@ -103,42 +90,32 @@ class CrossEntropy:
         return self.tell(logits, target, relevance, mask, brain).loss
 
     def tell(
-        self,
-        logits: Tensor,
-        target: Tensor,
-        relevance: Tensor | None,
-        mask: Tensor | None,
-        brain: Tensor | None,
+        self, logits: Tensor, target: Tensor, relevance: Tensor | None, *masks: Any
     ) -> Told:
         """The loss of each sample, as above, with its cross entropy and score."""
         ce = cross_entropy(logits, target)
-        if relevance is None or mask is None or brain is None:
+        if relevance is None:
             if self.attribution != "none":
                 raise ValueError(
                     f"{type(self).__name__} wants relevance (attribution "
-                    f"{self.attribution!r}), mask and brain, and got None: see "
-                    "its explainer(model)."
+                    f"{self.attribution!r}) and got None: see its explainer(model)."
                 )
             return Told(ce, ce)
-        guided = (mask.flatten(1) > 0).any(1)
-        score = self.score(relevance, mask, brain)
-        loss = self.guide(ce, score, relevance, mask, brain, guided)
+        seen = (relevance, *masks)
+        guided = (masks[0].flatten(1) > 0).any(1)
+        score = self.score(*seen)
+        loss = self.guide(ce, score, guided, *seen)
         return Told(torch.where(guided, loss, ce), ce, score.detach(), guided)
 
     def score(self, relevance: Tensor, mask: Tensor, brain: Tensor) -> Tensor:
         """The tumor score ``(B,)``: here to be told, without a graph."""
         return tumor_lrp_score(relevance.detach(), mask, brain)
 
-    def guide(
-        self,
-        ce: Tensor,
-        score: Tensor,
-        relevance: Tensor,
-        mask: Tensor,
-        brain: Tensor,
-        guided: Tensor,
-    ) -> Tensor:
-        """The loss ``(B,)`` of samples with a mask, given cross entropy and score."""
+    def guide(self, ce: Tensor, score: Tensor, guided: Tensor, *seen: Tensor) -> Tensor:
+        """The loss ``(B,)`` of samples that are ``guided``: those with a mask.
+
+        ``seen`` are relevance, mask and brain.
+        """
         return ce
 
     def weight(self, ce: Tensor, score: Tensor) -> Tensor:

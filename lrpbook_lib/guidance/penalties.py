@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lrpbook_lib.attribution.score import region_of
+from lrpbook_lib.attribution.scores import region_of
 
 from .loss import CrossEntropy, at_least
 
@@ -31,16 +31,9 @@ class PenaltyLoss(CrossEntropy, ABC):
     def __post_init__(self) -> None:
         at_least("lam", self.lam)
 
-    def guide(
-        self,
-        ce: Tensor,
-        score: Tensor,
-        relevance: Tensor,
-        mask: Tensor,
-        brain: Tensor,
-        guided: Tensor,
-    ) -> Tensor:
-        """The loss ``(B,)`` of samples with a mask, given their cross entropy."""
+    def guide(self, ce: Tensor, score: Tensor, guided: Tensor, *seen: Tensor) -> Tensor:
+        """Cross entropy plus the weighted penalty."""
+        relevance, mask, brain = seen
         heat = relevance.sum(1)  # (B, *space)
         inside = region_of(mask, heat)
         within = torch.maximum(inside, region_of(brain, heat))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -51,24 +51,11 @@ class ScoreLoss(CrossEntropy, ABC):
 
     def score(self, relevance: Tensor, mask: Tensor, brain: Tensor) -> Tensor:
         """The tumor score ``(B,)`` in the form that the settings name."""
-        return tumor_lrp_score(
-            relevance,
-            mask,
-            brain,
-            positive=self.positive,
-            area_normalized=self.area_normalized,
-        )
+        form: Any = {"positive": self.positive, "area_normalized": self.area_normalized}
+        return tumor_lrp_score(relevance, mask, brain, **form)
 
-    def guide(
-        self,
-        ce: Tensor,
-        score: Tensor,
-        relevance: Tensor,
-        mask: Tensor,
-        brain: Tensor,
-        guided: Tensor,
-    ) -> Tensor:
-        """The loss ``(B,)`` of samples with a mask, given cross entropy and score."""
+    def guide(self, ce: Tensor, score: Tensor, guided: Tensor, *seen: Tensor) -> Tensor:
+        """The formula, of the floored score."""
         # One where there is no mask: its loss is thrown away, and must be finite.
         return self.combine(ce, self.floored(torch.where(guided, score, 1.0)), guided)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from lrpbook_lib.data import Augment, Augmented
 
 
 class Numbered(Dataset):
-    """A dataset whose items tell their position, as ``index``."""
+    """A dataset asked for whole batches, which tell positions as ``index``.
+
+    They are read at once where the dataset has ``batch(positions)``, else one by one.
+    """
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -22,29 +25,16 @@ class Numbered(Dataset):
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**self.data[index], "index": index}
+    def __getitem__(self, positions: Sequence[int]) -> dict[str, Any]:
+        return self.batch(positions)
 
     def batch(self, positions: Sequence[int]) -> dict[str, Any]:
         """The items at these positions, stacked."""
-        return {**whole(self.data, positions), "index": torch.tensor(positions)}
-
-
-class Batches(Dataset):
-    """A dataset whose items are whole batches: of a list of positions, those items."""
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
-
-    def __getitem__(self, positions: Sequence[int]) -> dict[str, Any]:
-        return whole(self.data, positions)
-
-
-def whole(data: Any, positions: Sequence[int]) -> dict[str, Any]:
-    """Items of a dataset, stacked: at once where it has ``batch``, else one by one."""
-    if hasattr(data, "batch"):
-        return data.batch(positions)
-    return default_collate([data[i] for i in positions])
+        if hasattr(self.data, "batch"):
+            found = self.data.batch(positions)
+        else:
+            found = default_collate([self.data[i] for i in positions])
+        return {**found, "index": torch.tensor(positions)}
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -118,19 +108,19 @@ class TrainLoader:
         workers: int = 0,
         pin: bool = False,
     ) -> None:
-        numbered = Numbered(data)
-        self.augmented = Augmented(numbered, augment, seed) if augment else None
+        source = Numbered(data)
+        self.augmented = Augmented(source, augment, seed) if augment else None
         self.batches = EpochBatches(len(data), batch_size, seed, rank, world)
         # No worker outlives its epoch: each starts with the epoch's own number.
         self.loader: DataLoader = DataLoader(
-            Batches(self.augmented or numbered),
+            Numbered(self.augmented) if self.augmented else source,
             batch_size=None,
             sampler=self.batches,
             num_workers=workers,
             pin_memory=pin,
         )
 
-    def epoch(self, number: int) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+    def epoch(self, number: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """Pairs of the size of the whole batch and this process's part of it."""
         self.batches.epoch = number
         if self.augmented is not None:
@@ -146,7 +136,7 @@ def ordered_loader(
     share = -(-len(data) // world)
     mine = [min(rank + i * world, len(data) - 1) for i in range(share)]
     batches = [mine[i : i + batch_size] for i in range(0, share, batch_size)]
-    source = Batches(Numbered(data))
+    source = Numbered(data)
     return DataLoader(source, batch_size=None, sampler=batches, num_workers=workers)
 
 
@@ -158,10 +148,3 @@ def seed_epoch(seed: int, epoch: int, rank: int) -> None:
     """
     words = np.random.SeedSequence([seed, epoch, rank])
     torch.manual_seed(int(words.generate_state(1)[0]))
-
-
-@contextmanager
-def own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Seeds set within leave the random numbers of the caller as they were."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield

@@ -24,83 +24,60 @@ class NonFiniteError(ArithmeticError):
 class Watch:
     """Looks at loss and gradient of every step, and stops at a NaN or an infinity.
 
-    To look is to wait for a GPU. There, each step is looked at while the next one is
-    under way; the weights from before are kept until then.
+    To look is to wait for a GPU. ``late``, each step is looked at while the next one is
+    under way; the weights from before it are kept until then.
 
     Parameters
     ----------
     model : nn.Module
     folder : Path, optional
         Where to save batch and weights; default a temporary folder.
-    fabric : Fabric
-    late : bool, optional
-        Whether to look one step later; default on a GPU.
+    rank : int
+        Of this process.
+    late : bool
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        folder: Path | None,
-        fabric: Any,
-        late: bool | None = None,
+        self, model: nn.Module, folder: Path | None, rank: int, late: bool
     ) -> None:
-        self.model, self.folder, self.rank = model, folder, fabric.global_rank
-        self.late = fabric.device.type == "cuda" if late is None else late
+        self.model, self.folder, self.rank, self.late = model, folder, rank, late
         self.before: list[Tensor] = []
-        self.waiting: tuple[Tensor, Any, Mapping[str, Any], Mapping[str, int]] | None
-        self.waiting = None
+        self.waiting: tuple[Any, ...] | None = None
 
     def step(
         self, total: Tensor, norm: Tensor, batch: Mapping[str, Any], **when: int
     ) -> None:
-        """Look at a step, before the optimizer takes it.
-
-        Parameters
-        ----------
-        total, norm : Tensor
-            Loss and norm of the gradient.
-        batch : mapping
-            As loaded.
-        **when : int
-            Epoch and step.
-        """
+        """Look at loss and norm of a gradient, before the optimizer takes it."""
         self.look()
         numbers, done = torch.stack([total.detach(), norm.detach()]), None
         if self.late:
             self.before = [p.detach().clone() for p in self.model.parameters()]
             numbers = numbers.to("cpu", non_blocking=True)
-            if total.is_cuda:
-                done = torch.cuda.Event()
-                done.record()
+        if total.is_cuda:
+            done = torch.cuda.Event()
+            done.record()
         self.waiting = numbers, done, batch, when
         if not self.late:
             self.look()
 
     def look(self) -> None:
-        """Look at what has not been looked at.
-
-        Raises
-        ------
-        NonFiniteError
-            With batch and weights saved.
-        """
+        """Look at what has not been looked at; raise with batch and weights saved."""
         if self.waiting is None:
             return
         numbers, done, batch, when = self.waiting
         self.waiting = None
         if done is not None:
             done.synchronize()
+        total, norm = numbers.tolist()
         if bool(numbers.isfinite().all()):
             return
-        with torch.no_grad():
-            for parameter, value in zip(self.model.parameters(), self.before):  # noqa: B905
-                parameter.copy_(value)
+        for parameter, value in zip(self.model.parameters(), self.before, strict=False):
+            parameter.data.copy_(value)
         home = self.folder or Path(tempfile.mkdtemp(prefix="lrpbook-"))
         path = home / f"not_finite_rank{self.rank}.safetensors"
         tensors = {name: v for name, v in batch.items() if isinstance(v, Tensor)}
         tensors |= {f"model.{name}": v for name, v in self.model.state_dict().items()}
         write_tensors(path, tensors, **when, rank=self.rank)
-        total, norm = numbers.tolist()
         what = f"gradient is {norm}" if numbers[0].isfinite() else f"loss is {total}"
         raise NonFiniteError(
             f"The {what} in epoch {when['epoch']}, step {when['step']}. The batch and "

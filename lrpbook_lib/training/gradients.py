@@ -24,6 +24,11 @@ def cut(made: Outputs, guided: bool = True) -> tuple[Tensor, Tensor | None]:
     logits, relevance = made
     assert logits is not None
     if relevance is not None:
+        if not relevance.requires_grad:
+            raise ValueError(
+                "The map that the loss wants has no graph, as those of captum: no loss "
+                "can be trained through it. It can judge: TrainSettings(judge=...)."
+            )
         relevance = relevance.detach().requires_grad_(guided)
     return logits.detach().requires_grad_(), relevance
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from lrpbook_lib.attribution import chance_level, explainer, tumor_lrp_score
-from lrpbook_lib.attribution.maps import Gradient, evaluation_form
+from lrpbook_lib.attribution.maps import evaluation_form
 from lrpbook_lib.files import quiet
 from lrpbook_lib.guidance import CrossEntropy
 from lrpbook_lib.guidance.loss import cross_entropy
 from lrpbook_lib.lrp import Explainer
 
-from .batches import TrainLoader, ordered_loader, own_random_numbers, seed_epoch
+from .batches import TrainLoader, ordered_loader, seed_epoch
 from .callbacks import Callback
 from .checkpoint import TrainState
 from .finite import Watch
@@ -78,7 +78,8 @@ class Trainer:
         self.rows: list[dict[str, Any]] = []
         h, s = self.hardware, self.settings
         self.explainer = self.loss.explainer(model, s.composite, s.start)
-        if h.compile and isinstance(self.explainer, Gradient):
+        lrp = isinstance(self.explainer, Explainer)
+        if h.compile and not lrp and self.loss.attribution != "none":
             raise ValueError(
                 f"{type(self.loss).__name__} differentiates a gradient, which "
                 "torch.compile cannot: use Hardware(compile=False)."
@@ -87,7 +88,6 @@ class Trainer:
         judge = s.judge or s.composite
         self.judge = explainer(model, judge, start=s.start, check=False)
         # LRP draws in the order of the memory, which channels_last does not change.
-        lrp = isinstance(self.explainer, Explainer)
         self._drawing = nullcontext() if lrp or h.compile else AxisOrder()
         self.fabric = Fabric(
             accelerator=h.accelerator,
@@ -98,6 +98,7 @@ class Trainer:
         )
         self.fabric.launch()
         self._place = self.fabric.global_rank, self.fabric.world_size
+        self._gpu = self.fabric.device.type == "cuda"
 
     @property
     def history(self) -> pd.DataFrame:
@@ -136,8 +137,7 @@ class Trainer:
         tests = validation if isinstance(validation, Mapping) else {"val": validation}
         tests = {name: data for name, data in tests.items() if data is not None}
         weights = class_weights(train) if s.balance else None
-        pin = fabric.device.type == "cuda"
-        given = (*self._place, s.augment, self.hardware.workers, pin)
+        given = (*self._place, s.augment, self.hardware.workers, self._gpu)
         loader = TrainLoader(train, s.batch_size, s.seed, *given)
         state = TrainState(self._identity(train))
         path = self.folder / "checkpoint.safetensors" if self.folder else None
@@ -147,7 +147,9 @@ class Trainer:
         first, done = fabric.global_rank == 0, len(self.rows)
         silent = quiet() or not first
         bar = tqdm(total=s.epochs, initial=done, disable=silent, leave=False)
-        with bar, own_random_numbers(fabric.device):
+        # Seeds set within leave the random numbers of the caller as they were.
+        gpu = [fabric.device] if self._gpu else []
+        with bar, torch.random.fork_rng(gpu):
             while len(self.rows) < s.epochs:
                 began, epoch = time.perf_counter(), len(self.rows)
                 seed_epoch(s.seed, epoch, fabric.global_rank)
@@ -176,7 +178,7 @@ class Trainer:
         module.train()
         s, schedule = self.settings, self.settings.strength
         parameters = [p for p in self.model.parameters() if p.requires_grad]
-        watch = Watch(self.model, self.folder, self.fabric)
+        watch = Watch(self.model, self.folder, self._place[0], self._gpu)
         tally, factor, steps = Tally(), 0.0, len(loader.batches)
         for step, (size, batch) in enumerate(loader.epoch(epoch)):
             factor = schedule(epoch + step / steps)

@@ -1,11 +1,13 @@
 """Maps by name: what they are, and that they leave the model alone."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lrpbook_lib.attribution import EXPLAINERS, explainer
+from lrpbook_lib.attribution import EXPLAINERS, Attribution, explainer
 from lrpbook_lib.guidance import GrazPlusLoss, HINTLoss, LRPLoss, RRRLoss
 from lrpbook_lib.lrp import COMPOSITES, Composite, Explainer, Gamma
 from lrpbook_lib.models import GliomaCNN
@@ -82,12 +84,23 @@ def test_softmax_start_explains_all_classes():
 def test_a_loss_names_what_it_wants():
     model = net()
     assert LRPLoss().explainer(model, "epsilon").composite == COMPOSITES["epsilon"]
-    assert LRPLoss().explainer(model, "gradcam").layer == "features.10"
-    assert HINTLoss().explainer(model).layer == "features.10"
-    assert type(RRRLoss().explainer(model, "epsilon")) is EXPLAINERS["input_gradient"]
-    with pytest.raises(ValueError, match="no graph: LRPLoss cannot be trained"):
-        pytest.importorskip("captum")
-        LRPLoss().explainer(model, "captum:Saliency")
+    for loss, composite, name in [
+        (LRPLoss(), "gradcam", "gradcam"),
+        (HINTLoss(), "epsilon", "gradcam"),
+        (RRRLoss(), "epsilon", "input_gradient"),
+    ]:
+        _, found = loss.explainer(model, composite)(X, LABEL)
+        torch.testing.assert_close(found, explainer(model, name)(X, LABEL)[1])
+
+
+def test_one_s_own_explainer_is_a_row(monkeypatch):
+    def edges(model, x, target, graph, power=1):
+        return model(x), x.diff(dim=-1, append=x[..., :1]).abs() ** power
+
+    monkeypatch.setitem(EXPLAINERS, "edges", partial(Attribution, map=edges))
+    assert explainer(net(), "edges", power=2)(X)[1].shape == X.shape
+    with pytest.raises(TypeError, match="width"):
+        explainer(net(), "edges", width=2)
 
 
 @pytest.mark.parametrize("name", ["gradient", "input_gradient"])
@@ -196,6 +209,6 @@ def test_what_cannot_be():
         explainer(net(), "gradcan")
     dense = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     with pytest.raises(ValueError, match="no convolution for Grad-CAM"):
-        explainer(dense, "gradcam")
+        explainer(dense, "gradcam")(torch.ones(1, 4))
     with pytest.raises(ValueError, match="GliomaCNN has no map of its own"):
-        explainer(net(), "own")
+        explainer(net(), "own")(X)

@@ -301,7 +301,7 @@ def test_looking_late_finds_the_same_batch_and_the_weights_before(tmp_path):
     from lrpbook_lib.training.finite import Watch
 
     model = torch.nn.Sequential(torch.nn.Conv1d(1, 1, 1, bias=False))
-    watch = Watch(model, tmp_path, Trainer(model).fabric, late=True)
+    watch = Watch(model, tmp_path, rank=0, late=True)
     for step, loss in enumerate([1.0, math.inf]):
         batch = {"index": torch.tensor([step])}
         numbers = torch.tensor(loss), torch.tensor(1.0)
@@ -368,8 +368,8 @@ def test_any_explainer_judges_and_those_with_a_graph_train(judge):
     assert history["val_score"].between(0, 1).all()
     trained = replace(settings, composite=judge, judge=None)
     if judge.startswith("captum"):
-        with pytest.raises(ValueError, match="have no graph"):
-            Trainer(network(), LRPLoss(), trained)
+        with pytest.raises(ValueError, match="has no graph"):
+            Trainer(network(), LRPLoss(), trained).fit(data)
         return
     history = Trainer(network(), LRPLoss(), trained).fit(data)
     assert history["gradient_share"].item() > 0
