@@ -136,14 +136,16 @@ def grad_cam(
     return logits, (alpha * features).sum(1, keepdim=True).clamp(min=0)
 
 
-def own_map(model: Any, x: Tensor, target: Target, graph: bool) -> Made:
-    """What a network itself says, by a method ``explain(x, target)``."""
-    if not callable(getattr(model, "explain", None)):
+def own_map(
+    model: Any, x: Tensor, target: Target, graph: bool, **settings: Any
+) -> Made:
+    """What a network itself says, by a method ``own_map(x, target)``."""
+    if not callable(getattr(model, "own_map", None)):
         raise ValueError(
             f"{type(model).__name__} has no map of its own: give it a method "
-            "explain(x, target) that returns logits and map."
+            "own_map(x, target) that returns logits and map."
         )
-    return model.explain(x, target)
+    return model.own_map(x, target, **settings)
 
 
 def _logit(logits: Tensor, target: Target) -> Tensor:

@@ -24,8 +24,8 @@ class Speaking(nn.Module):
     def forward(self, x):
         return self.body(x) + self.look(x).mean((1, 2, 3))[:, None]
 
-    def explain(self, x, target=None):
-        return self(x), self.look(x)
+    def own_map(self, x, target=None, sign=1):
+        return self(x), sign * self.look(x)
 
 
 def net(dropout=0.5):
@@ -146,6 +146,7 @@ def test_a_network_has_the_word_itself():
     torch.testing.assert_close(logits, model(X))
     want = F.interpolate(model.look(X), (16, 16), mode="bilinear")
     torch.testing.assert_close(own, want)
+    torch.testing.assert_close(explainer(model, "own", sign=-1)(X)[1], -want)
 
 
 @pytest.mark.parametrize("kind", KINDS)
