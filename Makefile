@@ -15,7 +15,7 @@ BOOK := $(B)/python -m book_tools
 # uv does not read pip's settings; hand it pip's own find-links, where there are any.
 UV   := $(B)/uv pip install -q --python $(B)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $(UVFLAGS)
 
-.PHONY: help setup book test lint bench results serve check-gpu colab links clean set-repo constraints
+.PHONY: help setup book test lint bench results serve gpu check-gpu colab links clean set-repo constraints
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -52,11 +52,14 @@ serve: $(VENV)/.ok  ## serve the built book on this machine and print its addres
 results: $(VENV)/.ok  ## run the experiments and stamp what they found (hours; goes on where it stopped)
 	@$(B)/python -m data_scripts.results --jobs "$(strip $(JOBS))" $(RESULTS)
 
+gpu: $(VENV)/.ok  ## on a CUDA device: its tests, times, torchrun and the full book; one report
+	@$(B)/python -m benchmarks.gpu
+
 check-gpu: $(VENV)/.ok  ## fail unless torch sees a CUDA device
 	@$(B)/python -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'no CUDA device')"
 
 colab:  ## run each chapter alone, as Colab would, with PYTHON=...
-	@$(PYTHON) .ci/chapters_alone.py book/*.ipynb
+	@$(PYTHON) .ci/chapters_alone.py book/explore.ipynb book/[0-9]*.ipynb
 
 links: $(VENV)/.ok  ## ask every address outside the book whether it still answers
 	@$(BOOK) links --profile "$(strip $(PROFILE))"

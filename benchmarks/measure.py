@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import torch
 from torch.utils.benchmark import Timer
 
+Name = TypeVar("Name", bound=Hashable)
+
 
 def side_by_side(
-    tasks: dict[str, Callable[[], object]], seconds: float = 12.0
-) -> dict[str, list[float]]:
+    tasks: dict[Name, Callable[[], object]], seconds: float = 12.0
+) -> dict[Name, list[float]]:
     """Seconds of every task, round after round: once each, then once more each.
 
     A round's times are comparable with each other, and so are their ratios, even where
@@ -26,7 +29,7 @@ def side_by_side(
     }
     for timer in timers.values():  # compile, allocate, warm the caches
         timer.timeit(2)
-    times: dict[str, list[float]] = {name: [] for name in tasks}
+    times: dict[Name, list[float]] = {name: [] for name in tasks}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times[next(iter(tasks))]) < 3:
         for name, timer in timers.items():
@@ -34,12 +37,12 @@ def side_by_side(
     return times
 
 
-def ratio(times: dict[str, list[float]], task: str, against: str) -> float:
+def ratio(times: dict[Name, list[float]], task: Name, against: Name) -> float:
     """Median over rounds of the ratio within a round."""
     pairs = zip(times[task], times[against], strict=True)
     return statistics.median(a / b for a, b in pairs)
 
 
-def milliseconds(times: dict[str, list[float]], task: str) -> float:
+def milliseconds(times: dict[Name, list[float]], task: Name) -> float:
     """Median time of a task."""
     return 1000 * statistics.median(times[task])

@@ -8,9 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from book_tools.layout import PROFILES, BookError, Layout
-
-ROOT = Path(__file__).resolve().parents[2]
+from book_tools.layout import PROFILES, TOOLS, BookError, Layout
 
 
 def parameter(text: str) -> tuple[str, Any]:
@@ -29,14 +27,13 @@ def build(options: argparse.Namespace) -> None:
     import filelock
 
     from book_tools.chapters import read_chapters
-    from book_tools.repository import repository
     from lrpbook_lib.results import StaleResultError, check_stamp
 
     layout = Layout(options.root, options.profile)
     given = {"profile": options.profile, "seed": options.seed, **dict(options.param)}
     chapters = read_chapters(layout)
-    address = repository(layout)
-    if said := [what for chapter in chapters for what in chapter.complaints(address)]:
+    said = [what for each in chapters for what in each.complaints(layout.address)]
+    if said:
         raise BookError("\n".join(said))
     for result in (layout.source / "results").glob("*.json"):
         try:
@@ -64,7 +61,7 @@ def build(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """Serve the built book."""
-    from book_tools.serve import serve
+    from book_tools.site import serve
 
     serve(Layout(options.root, options.profile), options.port)
 
@@ -80,23 +77,16 @@ def set_repo(options: argparse.Namespace) -> None:
 
 def links(options: argparse.Namespace) -> None:
     """Ask every address outside the book whether it still answers."""
-    from book_tools.links import check_links
+    from book_tools.site import check_links
 
     count = check_links(Layout(options.root, options.profile))
     print(f"{count} addresses outside the book answer")
 
 
-def vendor(options: argparse.Namespace) -> None:
-    """Fetch the vendored scripts anew."""
-    from book_tools.vendor import fetch
-
-    fetch(Layout(options.root).source / "assets")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="book", description=__doc__)
-    top.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
+    top.add_argument("--root", type=Path, default=TOOLS.parent, help=argparse.SUPPRESS)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("build", help="execute and render the book")
@@ -119,9 +109,6 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("set-repo", help="change the repository address")
     command.add_argument("url")
     command.set_defaults(run=set_repo)
-
-    command = commands.add_parser("vendor", help="fetch the vendored scripts anew")
-    command.set_defaults(run=vendor)
     return top
 
 

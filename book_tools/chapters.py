@@ -27,6 +27,11 @@ if "google.colab" in sys.modules:
 """
 
 
+def set_up(repository: str) -> str:
+    """The cell with which every chapter starts that runs in Colab."""
+    return SETUP_CELL.replace("{repository}", repository)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of a source notebook; ``number`` counts all cells from 1."""
@@ -112,11 +117,18 @@ class Chapter:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
         )
 
+    @property
+    def needs_checkout(self) -> bool:
+        """Whether it imports these tools, which no wheel carries: not for Colab."""
+        return any("book_tools" in cell.source for cell, _ in self.code)
+
     def complaints(self, repository: str) -> list[str]:
         """What keeps this notebook from being a chapter, a line each."""
         said = []
         setup = [cell.source for cell in self.cells if "setup" in cell.tags]
-        if setup != [SETUP_CELL.replace("{repository}", repository)]:
+        if self.needs_checkout and setup:
+            said.append("it imports book_tools, so it has no set-up cell for Colab")
+        if not self.needs_checkout and setup != [set_up(repository)]:
             said.append("its set-up cell is not the one in chapters.py")
         if sum("parameters" in cell.tags for cell in self.cells) > 1:
             said.append("it has two parameters cells; papermill sets the first alone")

@@ -23,10 +23,9 @@ from typing import Any
 
 from book_tools import fingerprint, outputs
 from book_tools.chapters import Chapter, check_parameters
-from book_tools.layout import BookError, Layout, write_atomically
-from lrpbook_lib.places import (
-    data_home,
-)
+from book_tools.layout import TOOLS, BookError, Layout
+from lrpbook_lib.files import digest, whole_or_absent
+from lrpbook_lib.places import data_home
 
 PACKAGES = ("torch", "numpy", "torchio", "nilearn", "scikit-learn", "plotly")
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
@@ -54,18 +53,21 @@ def plan(layout: Layout, chapters: list[Chapter], given: dict[str, Any]) -> list
     check_parameters(chapters, {k: v for k, v in given.items() if k not in DEFAULTS})
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     library = fingerprint.library_version(layout)
-    data = fingerprint.digest(
-        fingerprint.data_version(data_home()),
-        fingerprint.hash_files(
-            (layout.source / "results").rglob("*.json"), layout.source
-        ),
+    results = (layout.source / "results").rglob("*.json")
+    data = digest(
+        [
+            fingerprint.data_version(data_home()),
+            fingerprint.hash_files(results, layout.source),
+        ]
     )
+    cards = fingerprint.hash_files((TOOLS / "cards").glob("*.py"), TOOLS)
+    python = platform.python_version()
     stamps = []
     for chapter in chapters:
         parameters = {k: v for k, v in given.items() if k in chapter.parameters}
         code = [cell.source for cell, _ in chapter.code]
-        python = platform.python_version()
-        key = fingerprint.digest(code, parameters, library, data, python, versions)
+        made_from = [code, parameters, library, data, python, versions]
+        key = digest([*made_from, cards] if chapter.needs_checkout else made_from)
         stamps.append(
             Stamp(key, layout.profile, parameters, library, data, python, versions)
         )
@@ -148,7 +150,7 @@ def _run_all(
         running = {
             pool.submit(
                 run_chapter,
-                layout.root,
+                layout.python_path,
                 chapter,
                 kept_path(layout, chapter),
                 stamp,
@@ -184,7 +186,7 @@ def _quiet(log: Path) -> None:
 
 
 def run_chapter(
-    root: Path, chapter: Chapter, target: Path, stamp: Stamp, threads: int
+    python_path: str, chapter: Chapter, target: Path, stamp: Stamp, threads: int
 ) -> tuple[float, str]:
     """Run one chapter in its own kernel; return its seconds and what failed, if so."""
     os.environ.update(
@@ -192,10 +194,7 @@ def run_chapter(
         OMP_NUM_THREADS=str(threads),
         TQDM_DISABLE="1",
         PYDEVD_DISABLE_FILE_VALIDATION="1",
-        # This checkout's library, whichever one is installed.
-        PYTHONPATH=os.pathsep.join(
-            [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-        ),
+        PYTHONPATH=python_path,
     )
     import papermill
 
@@ -222,7 +221,8 @@ def run_chapter(
         return seconds, "\n".join(f"{chapter.name}, {what}" for what in unseen)
     finished = dataclasses.replace(stamp, started=started, seconds=round(seconds, 2))
     notebook["metadata"]["lrpbook"] = dataclasses.asdict(finished)
-    write_atomically(target, json.dumps(notebook))
+    with whole_or_absent(target) as beside:
+        beside.write_text(json.dumps(notebook), encoding="utf-8")
     partial.unlink()
     return seconds, ""
 

@@ -2,22 +2,14 @@
 
 import functools
 import hashlib
-import json
 import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from book_tools.layout import Layout
 
 SAMPLE = 4096  # bytes read from each end of a data file
-
-
-def digest(*parts: Any) -> str:
-    """A short hash of anything that JSON can say."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def hash_files(files: Iterable[Path], base: Path) -> str:

@@ -4,6 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+TOOLS = Path(__file__).resolve().parent
 PROFILES = {
     "smoke": "seconds a chapter, for tests",
     "book": "minutes on two cores, the default",
@@ -41,6 +44,12 @@ class Layout:
         return self.root / "book"
 
     @property
+    def python_path(self) -> str:
+        """For processes that import this library and these tools, not others."""
+        places = [str(self.root), str(TOOLS.parent), os.environ.get("PYTHONPATH")]
+        return os.pathsep.join(filter(None, places))
+
+    @property
     def config(self) -> Path:
         """Jupyter Book's settings."""
         return self.root / "_config.yml"
@@ -54,6 +63,12 @@ class Layout:
     def library(self) -> Path:
         """The library that the chapters import."""
         return self.root / "lrpbook_lib"
+
+    @property
+    def address(self) -> str:
+        """The repository's address, from the settings."""
+        settings = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        return settings["repository"]["url"]
 
     @property
     def build(self) -> Path:
@@ -72,17 +87,11 @@ class Layout:
         return self.build / "staging"
 
     @property
+    def static(self) -> Path:
+        """Scripts and styles of the whole site, in that copy."""
+        return self.staging / "static"
+
+    @property
     def html(self) -> Path:
         """The last good book."""
         return self.build / "html"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

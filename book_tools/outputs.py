@@ -2,11 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from book_tools import shared
-from book_tools.mime import PLOTLY, WIDGET_STATE, WIDGET_VIEW, plotly_alt
-
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+#: A widget's trait whose entries become files of the whole site.
+ASSETS = "assets"
 SHOWN = {"text/html", "text/markdown", "text/latex", "text/plain", "image/svg+xml"}
 PAGE_BUDGET = 2_000_000  # bytes of one chapter's outputs, beside the shared scripts
 
@@ -15,12 +18,32 @@ def _text(content: Any) -> str:
     return "".join(content) if isinstance(content, list) else str(content)
 
 
+def plotly_alt(figure: dict[str, Any]) -> str:
+    """A figure in words: ``layout.meta.alt``, or else its title."""
+    layout = figure.get("layout", {})
+    meta = layout.get("meta")
+    if isinstance(meta, dict) and meta.get("alt"):
+        return str(meta["alt"])
+    title = layout.get("title") or {}
+    return str(title.get("text", "") if isinstance(title, dict) else title)
+
+
+def widget_assets(notebook: dict[str, Any]) -> Iterator[tuple[dict, dict, str]]:
+    """Widget, buffer and name of every asset in an executed notebook."""
+    widgets = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {})
+    for widget in widgets.get("state", {}).values():
+        for buffer in widget.get("buffers", ()):
+            if buffer["path"][0] == ASSETS and len(buffer["path"]) == 2:
+                yield widget, buffer, buffer["path"][1]
+
+
 def complaints(notebook: dict[str, Any]) -> list[str]:
     """What a page made from this executed notebook would fail to show, a line each."""
     widgets = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {})
     states = widgets.get("state", {})
     said = []
-    total = len(json.dumps(widgets)) - shared.size(notebook)
+    shared = sum(len(buffer["data"]) for _, buffer, _ in widget_assets(notebook))
+    total = len(json.dumps(widgets)) - shared
     for number, cell in enumerate(notebook["cells"], 1):
         if {"remove-cell", "remove-output"} & set(cell["metadata"].get("tags", ())):
             continue

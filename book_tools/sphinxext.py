@@ -6,15 +6,16 @@ that opens every page (``tests/book/test_pages.py``) fails without it.
 
 import html
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from myst_nb.core import render
 from sphinx.application import Sphinx
 
-from book_tools import vendor
-from book_tools.mime import PAPER, PLOTLY, plotly_alt
+from book_tools.outputs import PLOTLY, plotly_alt
+from book_tools.scripts import MATH
+from book_tools.staging import PAPER
 
 
 class PlotlyRenderer:
@@ -84,15 +85,11 @@ class AltTextRenderer:
         return rendered
 
 
-def _add_vendored_scripts(app: Sphinx, config: Any) -> None:
-    assets = Path(app.srcdir) / "assets"
-    static = Path(app.doctreedir).parent / "static"
-    vendor.unpack(assets, static)
-    for own in (*assets.glob("*.js"), *assets.glob("*.css")):
-        shutil.copy(own, static)
-    if (assets / "shared").is_dir():
-        shutil.copytree(assets / "shared", static / "shared", dirs_exist_ok=True)
-    config.html_static_path.append(str(static))
+def _configure(app: Sphinx, config: Any) -> None:
+    config.html_static_path.append(str(Path(app.srcdir) / "static"))
+    config.mathjax_path = "mathjax/tex-svg.js"
+    own = ("requirejs/require.js", "widgets.js", "html-manager/embed-amd.js")
+    config.nb_ipywidgets_js = {script: {} for script in own}
     # The theme would add a second search box, and would log an error for mode "".
     config.html_theme_options["navbar_persistent"] = []
     config.html_context.setdefault("default_mode", "light")
@@ -103,14 +100,16 @@ def _drop_repeated_scripts(
 ) -> None:
     """Sphinx writes inline scripts twice, and a repeated ``const`` is an error.
 
-    Thebe goes altogether: it needs a CDN and a server, and this book has neither.
+    Thebe goes altogether: it needs a CDN and a server, and this book has neither. So
+    does MathJax where it could not be fetched: equations stay as TeX.
     """
     seen: set[str] = set()
     kept = []
     for script in context["script_files"]:
         name = str(getattr(script, "filename", None) or "")
         body = getattr(script, "attributes", {}).get("body") or ""
-        if "thebe" in name or "THEBE" in body or (body and body in seen):
+        absent = "mathjax" in name and not MATH.is_cached()
+        if absent or "thebe" in name or "THEBE" in body or (body and body in seen):
             continue
         seen.add(body)
         kept.append(script)
@@ -127,11 +126,23 @@ def _name_lists_honestly(
         )
 
 
+def _offer_colab_where_it_works(
+    app: Sphinx, page: str, template: str, context: dict, doctree: Any
+) -> None:
+    """A page without the set-up cell needs a checkout: it has no button for Colab."""
+    if doctree is not None and "google.colab" not in doctree.astext():
+        buttons = context["header_buttons"]
+        buttons[:] = [each for each in buttons if each.get("label") != "launch-buttons"]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.connect("config-inited", _add_vendored_scripts)
+    # Not by entry points: what is installed, with myst-nb or without, has no renderers.
+    render.load_mime_renders = lambda: [PlotlyRenderer, AltTextRenderer]
+    app.connect("config-inited", _configure)
     app.connect("html-page-context", _drop_repeated_scripts, priority=900)
     app.connect("html-page-context", _name_lists_honestly)
+    app.connect("html-page-context", _offer_colab_where_it_works, priority=900)
     # From a file, a browser refuses the fetches that search makes for its excerpts.
     app.add_js_file(
         None,

@@ -4,8 +4,9 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from book_tools.cards import data_card
 from lrpbook_lib.commands import run
-from lrpbook_lib.data import PhantomSettings, data_card, make_phantom, read_manifest
+from lrpbook_lib.data import PhantomSettings, make_phantom, read_manifest
 
 
 def main() -> None:

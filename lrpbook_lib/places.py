@@ -20,7 +20,7 @@ def data_home() -> Path | None:
                 "correct it or unset it to work on the phantom alone"
             )
         return folder
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    beside = Path(__file__).resolve().parents[1].parent / "shared" / "data"
     return beside if beside.is_dir() else None
 
 

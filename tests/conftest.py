@@ -99,9 +99,8 @@ class SmallBook:
 
     def chapter(self, name, *cells, parameters="", standard=True):
         """Write a chapter, by default with the cells that every chapter starts with."""
-        from book_tools.chapters import SETUP_CELL
+        from book_tools.chapters import set_up
         from book_tools.layout import Layout
-        from book_tools.repository import repository
 
         if name not in self.names:
             self.names.append(name)
@@ -110,7 +109,7 @@ class SmallBook:
                 f"format: jb-book\nroot: index\nchapters:\n{chapters}"
             )
         if standard:
-            setup = SETUP_CELL.replace("{repository}", repository(Layout(self.root)))
+            setup = set_up(Layout(self.root).address)
             cells = (
                 f"#md # {name}",
                 ("setup", setup),

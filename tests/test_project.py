@@ -1,6 +1,5 @@
 """What is said in several places is said the same; what is promised exists."""
 
-import json
 import re
 import shlex
 import subprocess
@@ -12,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from book_tools import scripts
 from book_tools.chapters import read_chapters, toc_files
 from book_tools.layout import Layout
-from book_tools.repository import PLACES, repository
+from book_tools.repository import PLACES
 from tests.conftest import ROOT
 
 LAYOUT = Layout(ROOT)
@@ -63,7 +63,7 @@ def test_every_notebook_is_in_the_table_of_contents():
 
 @pytest.mark.parametrize("chapter", read_chapters(LAYOUT), ids=lambda c: c.name)
 def test_chapters_are_as_chapters_must_be(chapter):
-    assert chapter.complaints(repository(LAYOUT)) == []
+    assert chapter.complaints(LAYOUT.address) == []
     assert set(chapter.notebook["metadata"]) <= {"kernelspec", "language_info"}
     if not chapter.name[:2].isdigit():
         return  # a page of the back matter that is computed, such as a data card
@@ -90,7 +90,7 @@ def test_notebooks_are_stripped():
 
 
 def test_the_repository_address_is_one():
-    address = repository(LAYOUT)
+    address = LAYOUT.address
     assert PROJECT["urls"]["Repository"] == address
     for place in PLACES:
         text = (ROOT / place).read_text()
@@ -201,12 +201,12 @@ def test_set_repo_rewrites_every_place(tmp_path):
         (book.root / place).parent.mkdir(exist_ok=True)
         (book.root / place).write_text(text)
     layout = Layout(book.root)
-    old = repository(layout)
+    old = layout.address
     with pytest.raises(BookError, match="no address like"):
         set_repository(layout, "ftp://example.org/x")
     new = "https://github.com/somebody/their-book"
     set_repository(layout, f"{new}.git")
-    assert repository(layout) == new
+    assert layout.address == new
     for place in PLACES:
         text = (book.root / place).read_text()
         assert new in text
@@ -216,26 +216,33 @@ def test_set_repo_rewrites_every_place(tmp_path):
     assert set_repository(layout, new) == []
 
 
-def test_vendored_scripts_are_refused_when_altered(tmp_path):
-    from book_tools import vendor
-    from book_tools.layout import BookError
-    from tests.conftest import SmallBook
-
-    assets = SmallBook(tmp_path / "checkout").root / "book" / "assets"
-    vendor.unpack(assets, tmp_path / "whole")
-    assert (tmp_path / "whole" / "mathjax" / "tex-svg.js").stat().st_size > 2_000_000
-    manifest = json.loads((assets / "vendor.json").read_text())
-    manifest[0]["files"]["require.js"]["sha256"] = "0" * 64
-    (assets / "vendor.json").write_text(json.dumps(manifest))
-    with pytest.raises(BookError, match=r"require\.js\.xz does not match"):
-        vendor.unpack(assets, tmp_path / "altered")
-
-
 def test_third_parties_are_named():
     notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
-    for package in json.loads((ROOT / "book/assets/vendor.json").read_text()):
-        assert f"{package['package']} {package['version']}" in notices
-        assert package["license"] in notices
+    for package in scripts.PACKAGES:
+        (line,) = re.findall(rf"^.*{package.name} {package.version}.*$", notices, re.M)
+        assert f"| {package.license}, {package.owner} |" in line
+
+
+def test_no_script_of_others_and_no_registry_is_in_the_tree():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    address = re.compile("|".join(("registry[.]", "pypi[.]org", "npm" + "js")))
+    for file in map(ROOT.joinpath, listed.stdout.splitlines()):
+        if file.suffix in {".json", ".npz", ".png"} or not file.is_file():
+            continue
+        content = file.read_text(encoding="utf-8")  # text, so no font or archive
+        assert file.suffix != ".js" or len(content) < 50_000, file
+        assert not address.search(content), file
+
+
+def test_the_wheel_is_the_library_alone():
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
+    wheel = hatch["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["lrpbook_lib"]
+    assert "entry-points" not in PROJECT  # they would name what the wheel lacks
+    for module in (ROOT / "lrpbook_lib").rglob("*.py"):
+        assert "book_tools" not in module.read_text(encoding="utf-8"), module
 
 
 def test_the_readme_trains_a_model(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@
   const hub = {
     Queue: ([, , element]) => {
       element.classList.add("mathjax_process"); // the page's math is opt-in by class
-      window.MathJax.startup.promise.then(() => window.MathJax.typesetPromise([element]));
+      window.MathJax.startup.promise?.then(() => window.MathJax.typesetPromise([element]));
     },
   };
   window.MathJax = window.MathJax || {};

@@ -14,6 +14,8 @@ from torch.utils.data import Dataset, default_collate
 class Augment:
     """Random rotation, scaling, shift, left-right flip and brightness.
 
+    Volumes are turned in the plane of their last two axes, as slices are.
+
     Images are interpolated linearly; masks take their nearest neighbor, so that a
     label stays a label and borders do not grow.
 
@@ -49,14 +51,15 @@ class Augment:
         Parameters
         ----------
         image
-            ``(B, C, H, W)`` float.
+            ``(B, C, H, W)`` or ``(B, C, D, H, W)`` float.
         tumor, brain
-            ``(B, H, W)``, of any dtype, which is kept.
+            ``(B, H, W)`` or ``(B, D, H, W)``, of any dtype, which is kept.
         generator
             Source of randomness, on the CPU, or one for each sample; default torch's
             own.
         """
-        b, c, h, w = image.shape
+        b, c, *space = image.shape
+        h, w = space[-2:]
 
         def draw(*shape: int) -> torch.Tensor:
             if not isinstance(generator, Sequence):
@@ -67,22 +70,22 @@ class Augment:
         angle = torch.deg2rad(draw(b) * self.degrees)
         size = 1 + draw(b) * self.scale
         mirror = torch.where(draw(b) < 2 * self.flip - 1, -1.0, 1.0)
-        shift = draw(b, 2) * 2 * self.shift
-        gain = 1 + draw(b, c, 1, 1) * self.brightness
+        shift = draw(b, len(space)) * 2 * self.shift
+        gain = 1 + draw(b, c, *[1] * len(space)) * self.brightness
         cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
-        # Rows of the inverse map in (x, y); the ratio keeps rotations rigid on
+        # Rows of the inverse map in (x, y, z); the ratio keeps rotations rigid on
         # images that are not square.
-        first = torch.stack([mirror * cos, -mirror * sin * h / w, shift[:, 0]], 1)
-        second = torch.stack([sin * w / h, cos, shift[:, 1]], 1)
-        theta = torch.stack([first, second], 1).to(image.device, image.dtype)
-        where = F.affine_grid(theta, [b, c, h, w], align_corners=False)
+        theta = torch.diag_embed((1 / size)[:, None].expand(b, len(space)))
+        theta[:, 0, 0], theta[:, 0, 1] = mirror * cos, -mirror * sin * h / w
+        theta[:, 1, 0], theta[:, 1, 1] = sin * w / h, cos
+        theta = torch.cat([theta, shift[..., None]], 2).to(image.device, image.dtype)
+        where = F.affine_grid(theta, list(image.shape), align_corners=False)
         moved = F.grid_sample(image, where, align_corners=False)
         masks = torch.stack([tumor.to(image.dtype), brain.to(image.dtype)], 1)
         masks = F.grid_sample(masks, where, mode="nearest", align_corners=False)
         inside = masks[:, 1].round().to(brain.dtype)
         bright = moved * gain.to(image.device, image.dtype)
-        # Interpolation would leave a faint seam outside the brain.
-        bright = bright * inside[:, None].to(image.dtype)
+        bright = bright * inside[:, None].to(image.dtype)  # no faint seam outside
         return bright, masks[:, 0].round().to(tumor.dtype), inside
 
 

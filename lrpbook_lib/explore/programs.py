@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrpbook_lib.explore.widget import pack
+from lrpbook_lib.explore.widgets.page import pack
 from lrpbook_lib.files import digest, whole_or_absent
 from lrpbook_lib.lrp import Composite, Explainer
 from lrpbook_lib.lrp.exports import Exportable

@@ -56,7 +56,8 @@ class KeepBest(Callback):
         if np.isfinite(values[-1]) and (values[:-1] >= values[-1]).sum() == 0:
             weights = {f"model.{k}": v for k, v in trainer.model.state_dict().items()}
             path = trainer.need_folder("KeepBest") / "best.safetensors"
-            write_tensors(path, weights, epoch=len(values) - 1)
+            about = trainer.state.about() if trainer.state else {}
+            write_tensors(path, weights, epoch=len(values) - 1, **about)
 
 
 class HeatmapSnapshots(Callback):

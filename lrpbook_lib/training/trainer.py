@@ -29,7 +29,6 @@ from .gradients import backward, cut
 from .layout import AxisOrder, channels_last
 from .measures import Tally
 from .metrics import summarize
-from .plain import to_dict
 from .samples import check_labels, class_weights, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
 
@@ -76,6 +75,7 @@ class Trainer:
         self.folder = Path(folder) if folder is not None else None
         self.callbacks = list(callbacks)
         self.rows: list[dict[str, Any]] = []
+        self.state: TrainState | None = None
         h, s = self.hardware, self.settings
         self.explainer = self.loss.explainer(model, s.composite, s.start)
         lrp = isinstance(self.explainer, Explainer)
@@ -139,7 +139,8 @@ class Trainer:
         weights = class_weights(train) if s.balance else None
         given = (*self._place, s.augment, self.hardware.workers, self._gpu)
         loader = TrainLoader(train, s.batch_size, s.seed, *given)
-        state = TrainState(self._identity(train))
+        state = TrainState.begin(self.model, self.loss, s, train)
+        self.state = state
         path = self.folder / "checkpoint.safetensors" if self.folder else None
         if path is not None and path.exists():
             state.load(path, self.model, optimizer)
@@ -273,13 +274,6 @@ class Trainer:
         if self.folder is None:
             raise ValueError(f"{what} writes files: give the Trainer a folder.")
         return self.folder
-
-    def _identity(self, train: Any) -> dict[str, Any]:
-        settings = to_dict(self.settings)
-        # Nothing but the schedule depends on the number of epochs.
-        settings.pop("epochs")
-        settings["schedule"] = to_dict(self.settings.strength)
-        return {"loss": to_dict(self.loss), **settings, "samples": len(train)}
 
     def _parts(
         self, batch: Mapping[str, Tensor], masks: bool = True

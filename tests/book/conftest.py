@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 import pytest
 
 from book_tools.layout import Layout
-from book_tools.serve import make_server
+from book_tools.site import make_server
 from tests.conftest import ROOT, run_book
 
 
@@ -92,6 +92,7 @@ def settle(page):
     page.wait_for_function(
         """() => {
           const math = !document.querySelector('.math')
+            || !document.querySelector('script[src*="mathjax/"]')
             || document.querySelectorAll('mjx-container').length > 0;
           const plots = [...document.querySelectorAll('.plotly-graph-div')]
             .every((each) => each.querySelector('.main-svg'));

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from book_tools.layout import Layout
-from book_tools.repository import repository
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("colab")
@@ -99,7 +98,7 @@ def test_a_chapter_alone_runs_in_colab(colab, tmp_path):
 
     chapter = ROOT / "book" / f"{CHAPTER}.ipynb"
     kept = tmp_path / "executed.ipynb"
-    address = repository(Layout(ROOT))
+    address = Layout(ROOT).address
     variables = {
         name: value for name, value in os.environ.items() if name != "PYTHONPATH"
     }

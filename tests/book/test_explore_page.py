@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lrpbook_lib.explore.given import EPSILON_GAMMA
-from lrpbook_lib.explore.runtime import is_cached
+from lrpbook_lib.explore.runtime import RUNTIME
+from lrpbook_lib.explore.widgets.answers import EPSILON_GAMMA
 from lrpbook_lib.lrp import COMPOSITES, Explainer
 from lrpbook_lib.lrp.exports import Exportable
 from lrpbook_lib.models import GliomaCNN
@@ -45,7 +45,7 @@ def networks(smoke_book):
 
 @pytest.fixture
 def live(served, open_page):
-    if not is_cached():
+    if not RUNTIME.is_cached():
         pytest.skip("onnxruntime-web could not be fetched")
     page, said = open_page(f"{served}/explore.html")
     asked = []
@@ -138,7 +138,7 @@ def test_a_row_of_the_table_opens_its_slice(live):
 
 def test_weights_and_runtime_are_stored_once(smoke_book):
     shared = list((smoke_book.html / "_static" / "shared").glob("*.js"))
-    if not is_cached():
+    if not RUNTIME.is_cached():
         pytest.skip("onnxruntime-web could not be fetched")
     large = [file for file in shared if file.stat().st_size > 4_000_000]
     assert len(large) == 1, "one runtime for the whole site"

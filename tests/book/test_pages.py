@@ -5,8 +5,9 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from book_tools.chapters import toc_files
+from book_tools.chapters import read_chapters, toc_files
 from book_tools.layout import Layout
+from book_tools.scripts import MATH
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]
@@ -55,6 +56,13 @@ def test_page_is_light(name, smoke_book):
     assert (smoke_book.html / f"{name}.html").stat().st_size < PAGE_BUDGET
 
 
+@pytest.mark.skipif(not MATH.is_cached(), reason="MathJax could not be fetched")
+def test_equations_are_set(served, open_page):
+    page, _ = open_page(f"{served}/04_lrp_from_scratch.html")
+    unset = ".math:not(:has(mjx-container))"
+    assert page.locator(".math").count() > page.locator(unset).count() == 0
+
+
 def test_one_copy_of_plotly_a_site(smoke_book):
     copies = [
         file
@@ -84,17 +92,16 @@ def test_every_internal_link_leads_somewhere(smoke_book):
 
 
 def test_launch_buttons_open_source_notebooks(smoke_book):
-    from book_tools.repository import repository
-
-    address = repository(smoke_book).removeprefix("https://github.com/")
-    for chapter in (ROOT / "book").glob("*.ipynb"):
-        text = (smoke_book.html / f"{chapter.stem}.html").read_text()
-        (found,) = set(
+    address = smoke_book.address.removeprefix("https://github.com/")
+    for chapter in read_chapters(smoke_book):
+        text = (smoke_book.html / f"{chapter.name}.html").read_text()
+        found = set(
             re.findall(r'https://colab\.research\.google\.com/github/([^"]+)', text)
         )
-        assert found == f"{address}/blob/main/book/{chapter.name}"
+        here = f"{address}/blob/main/book/{chapter.name}.ipynb"
+        assert found == (set() if chapter.needs_checkout else {here})
         assert 'rel="edit"' not in text
-        assert f"{repository(smoke_book)}/edit/main/book/{chapter.name}" in text
+        assert f"{smoke_book.address}/edit/main/book/{chapter.name}.ipynb" in text
 
 
 def test_search_finds_without_network(smoke_book, open_page):

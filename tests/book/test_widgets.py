@@ -2,6 +2,7 @@
 
 import pytest
 
+from book_tools import scripts
 from tests.conftest import SmallBook
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]
@@ -43,6 +44,10 @@ def widget_page(tmp_path_factory):
     return book.html / "page.html"
 
 
+@pytest.mark.skipif(
+    not (scripts.MATH.is_cached() and scripts.widgets_move()),
+    reason="MathJax or the widget manager could not be fetched",
+)
 def test_widgets_live_without_a_kernel(widget_page, open_page):
     page, said = open_page(widget_page.as_uri())
     # anywidget: its own script runs, its state answers.
@@ -71,3 +76,28 @@ def test_widgets_live_without_a_kernel(widget_page, open_page):
 
 def test_a_widget_page_is_light(widget_page):
     assert widget_page.stat().st_size < 2_000_000
+
+
+VOLUME = """
+import numpy as np
+from lrpbook_lib.explore import VolumeExplorer
+VolumeExplorer(np.random.default_rng(0).random((8, 8, 8)))
+"""
+
+
+def test_a_page_without_scripts_of_others_shows_all_the_same(tmp_path, open_page):
+    book = SmallBook(tmp_path / "checkout")
+    book.chapter("page", "#md Math: $x_1^2$", COUNTER, VOLUME)
+    nowhere = "http://127.0.0.1:9"
+    cache, path = str(tmp_path / "cache"), str(tmp_path)  # and no npm on it
+    done = book.build(LRPBOOK_CACHE=cache, PATH=path, https_proxy=nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "mathjax 3" in done.stderr and "stay as TeX without it" in done.stderr
+    assert "still pictures without it" in done.stderr
+    page, said = open_page((book.html / "page.html").as_uri())
+    assert page.locator(".math").inner_text() == r"\(x_1^2\)"
+    picture = page.get_by_role("img", name="Three planes")
+    assert picture.is_visible()
+    assert page.get_by_text("This widget is still").count() == 2
+    assert picture.evaluate("image => image.naturalWidth") > 100
+    assert said.all() == []

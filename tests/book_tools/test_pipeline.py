@@ -88,7 +88,7 @@ def test_a_failing_cell_stops_the_build_and_leaves_the_last_book(small_book):
     assert done.returncode == 1
     assert "one, cell 7 failed (ZeroDivisionError)" in done.stderr
     assert "----> 1 1 / 0" in done.stderr
-    assert "publish" not in done.stderr  # no traceback of our own
+    assert "book_tools" not in done.stderr  # no traceback of our own
     assert (small_book.html / "one.html").read_text() == page
     # Mended, it is built again.
     small_book.chapter("one", "print('mended')")
@@ -275,7 +275,7 @@ def test_serve_serves_and_says_where(small_book):
     import urllib.request
 
     from book_tools.layout import BookError, Layout
-    from book_tools.serve import make_server
+    from book_tools.site import make_server
 
     small_book.chapter("one", "print('served')")
     with pytest.raises(BookError, match="run make book first"):

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from lrpbook_lib.data import SliceSet
-from lrpbook_lib.explore import HeatmapExplorer, explorer as module
+from lrpbook_lib.explore import HeatmapExplorer
 from lrpbook_lib.explore.programs import portable_program, weights
-from lrpbook_lib.explore.runtime import RuntimeMissingError, runtime
+from lrpbook_lib.explore.runtime import MissingError, packed_runtime
+from lrpbook_lib.explore.widgets import explorer as module
 from lrpbook_lib.guidance import tumor_lrp_score
 from lrpbook_lib.lrp import Composite, Epsilon, Explainer, Gamma
 
@@ -230,8 +231,8 @@ def exported(explorer, tmp_path_factory):
     """The explorer as a file that computes by itself."""
     pytest.importorskip("onnxscript")
     try:
-        runtime()
-    except RuntimeMissingError as missing:
+        packed_runtime()
+    except MissingError as missing:
         pytest.skip(str(missing))
     return explorer.export(tmp_path_factory.mktemp("alone") / "explorer.html")
 
@@ -477,7 +478,7 @@ def test_without_a_runtime_stored_heatmaps_are_shown_and_said(
     if lack == "runtime":
 
         def missing():
-            raise RuntimeMissingError("no network")
+            raise MissingError("no network")
 
         monkeypatch.setattr(module, "packed_runtime", missing)
         path = explorer.export(tmp_path / "stored.html")
