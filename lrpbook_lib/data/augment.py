@@ -1,12 +1,13 @@
 """Augmentation: one random transform for an image and its masks alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Augment:
         image: torch.Tensor,
         tumor: torch.Tensor,
         brain: torch.Tensor,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Transform a batch, each sample in its own way.
 
@@ -54,13 +55,17 @@ class Augment:
         tumor, brain
             ``(B, H, W)`` or ``(B, D, H, W)``, of any dtype, which is kept.
         generator
-            Source of randomness, on the CPU; default torch's own.
+            Source of randomness, on the CPU, or one for each sample; default torch's
+            own.
         """
         b, c, *space = image.shape
         h, w = space[-2:]
 
         def draw(*shape: int) -> torch.Tensor:
-            return torch.rand(*shape, generator=generator) * 2 - 1
+            if not isinstance(generator, Sequence):
+                return torch.rand(*shape, generator=generator) * 2 - 1
+            each = [torch.rand(1, *shape[1:], generator=own) for own in generator]
+            return torch.cat(each) * 2 - 1
 
         angle = torch.deg2rad(draw(b) * self.degrees)
         size = 1 + draw(b) * self.scale
@@ -111,10 +116,23 @@ class Augmented(Dataset):
         return len(self.slices)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> Mapping[str, torch.Tensor]:
-        item = dict(self.slices[index])
-        words = np.random.SeedSequence([self.seed, self.epoch, int(item["index"])])
-        generator = torch.Generator().manual_seed(int(words.generate_state(1)[0]))
+        return {k: v[0] for k, v in self.batch([index]).items()}
+
+    def batch(self, positions: Sequence[int]) -> Mapping[str, torch.Tensor]:
+        """The items at these positions, stacked: read at once where that can be."""
+        slices: Any = self.slices
+        if hasattr(slices, "batch"):
+            items = slices.batch(positions)
+        else:
+            items = default_collate([slices[i] for i in positions])
+        words = [
+            np.random.SeedSequence([self.seed, self.epoch, index]).generate_state(1)
+            for index in items["index"].tolist()
+        ]
         image, tumor, brain = self.augment(
-            item["image"][None], item["tumor"][None], item["brain"][None], generator
+            items["image"],
+            items["tumor"],
+            items["brain"],
+            [torch.Generator().manual_seed(int(word[0])) for word in words],
         )
-        return {**item, "image": image[0], "tumor": tumor[0], "brain": brain[0]}
+        return {**items, "image": image, "tumor": tumor, "brain": brain}

@@ -174,15 +174,20 @@ class SliceSet(Dataset):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
-        index = int(index) % len(self)
-        row = index if self.rows is None else int(self.rows[index])
-        arrays = self.store.arrays
+        item = self.batch([int(index) % len(self)])
+        return {name: stacked[0] for name, stacked in item.items()}
+
+    def batch(self, positions: Sequence[int]) -> dict[str, torch.Tensor]:
+        """The items at these positions, stacked: read at once."""
+        index = np.asarray(positions, dtype=np.int64)
+        rows = index if self.rows is None else self.rows[index]
+        arrays = {name: array[rows] for name, array in self.store.arrays.items()}
         return {
-            "image": torch.from_numpy(np.array(arrays["images"][row], dtype="f4")),
-            "label": torch.tensor(self.labels[index]),
-            "tumor": torch.from_numpy(np.array(arrays["tumor"][row], dtype="i8")),
-            "brain": torch.from_numpy(np.array(arrays["brain"][row])),
-            "index": torch.tensor(index),
+            "image": torch.from_numpy(arrays["images"].astype("f4", copy=False)),
+            "label": torch.from_numpy(self.labels[index]),
+            "tumor": torch.from_numpy(arrays["tumor"].astype("i8")),
+            "brain": torch.from_numpy(arrays["brain"]),
+            "index": torch.from_numpy(index),
         }
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,14 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrpbook_lib.attribution import (
-    chance_level,
-    tumor_lrp_score,
-)
+from lrpbook_lib.attribution import chance_level, explainer, tumor_lrp_score
 from lrpbook_lib.data import RECIPES, Case
 from lrpbook_lib.data.slices.choosing import NORMALIZATIONS
 from lrpbook_lib.data.slices.cutting import SliceSettings, back_to_volume, slices_of
-from lrpbook_lib.lrp import Explainer
 from lrpbook_lib.training import TrainedModel
 
 _BATCH = 16
@@ -159,8 +155,6 @@ def slices_for(model: TrainedModel, recipe: str = "tumor") -> SliceSettings:
 @torch.no_grad()
 def _relevance(model: TrainedModel, images: Tensor, target: int) -> Iterator[Tensor]:
     start: Any = model.start
-    explainer = Explainer(model.network, model.composite, start=start).eval()
-    # From the softmax relevance starts with all classes, and asks for no target.
-    wanted = None if model.start == "softmax" else target
+    explain = explainer(model.network, model.composite, start=start).eval()
     for part in images.split(_BATCH):
-        yield explainer(part, wanted)[1].contiguous()
+        yield explain(part, target)[1].contiguous()

@@ -3,7 +3,6 @@ from .arms import (
 )
 from .callbacks import (
     Callback as Callback,
-    EarlyStop as EarlyStop,
     HeatmapSnapshots as HeatmapSnapshots,
     KeepBest as KeepBest,
     read_snapshots as read_snapshots,

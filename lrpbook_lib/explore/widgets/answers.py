@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrpbook_lib.attribution import tumor_lrp_score
+from lrpbook_lib.attribution import explainer, tumor_lrp_score
 from lrpbook_lib.explore.levels import limit
 from lrpbook_lib.explore.palette import regions
-from lrpbook_lib.lrp import COMPOSITES, Composite, Explainer
+from lrpbook_lib.lrp import COMPOSITES, Composite
 from lrpbook_lib.lrp.exports import Exportable
 
 
@@ -38,7 +38,7 @@ def named_composites(
 
 def relevance_program(model: nn.Module, composite: Composite) -> Exportable:
     """What answers for a model, its stabilizer and gamma left to the reader."""
-    return Exportable(Explainer(model, composite, start="one"))
+    return Exportable(explainer(model, composite, start="one"))
 
 
 def live_knobs(program: Exportable) -> dict[str, bool]:

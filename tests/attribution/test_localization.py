@@ -4,14 +4,12 @@ import pytest
 import torch
 
 from lrpbook_lib.attribution import (
+    chance_level,
     energy_pointing_game,
     lift,
     pointing_game,
     relevance_mass_accuracy,
     relevance_rank_accuracy,
-)
-from lrpbook_lib.guidance import (
-    chance_level,
 )
 
 EVERY = [

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lrpbook_lib.guidance import chance_level, tumor_lrp_score
+from lrpbook_lib.attribution import chance_level, tumor_lrp_score
 
 
 def setting():
