@@ -9,7 +9,6 @@ from .callbacks import (
 )
 from .checkpoint import (
     CheckpointError as CheckpointError,
-    load_weights as load_weights,
 )
 from .experiment import (
     Experiment as Experiment,

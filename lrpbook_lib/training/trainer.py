@@ -29,7 +29,7 @@ from .gradients import backward, cut
 from .layout import AxisOrder, channels_last
 from .measures import Tally
 from .metrics import summarize
-from .samples import check_labels, class_weights, parts_of, prediction_table
+from .samples import check_labels, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
 
 
@@ -136,7 +136,6 @@ class Trainer:
             module = torch.compile(module)
         tests = validation if isinstance(validation, Mapping) else {"val": validation}
         tests = {name: data for name, data in tests.items() if data is not None}
-        weights = class_weights(train) if s.balance else None
         given = (*self._place, s.augment, self.hardware.workers, self._gpu)
         loader = TrainLoader(train, s.batch_size, s.seed, *given)
         state = TrainState.begin(self.model, self.loss, s, train)
@@ -154,7 +153,7 @@ class Trainer:
             while len(self.rows) < s.epochs:
                 began, epoch = time.perf_counter(), len(self.rows)
                 seed_epoch(s.seed, epoch, fabric.global_rank)
-                row = self._epoch(epoch, loader, module, optimizer, weights)
+                row = self._epoch(epoch, loader, module, optimizer)
                 for name, data in tests.items():
                     row |= {f"{name}_{k}": v for k, v in self.evaluate(data).items()}
                 self.rows.append(row | {"seconds": time.perf_counter() - began})
@@ -168,12 +167,7 @@ class Trainer:
         return self.history
 
     def _epoch(
-        self,
-        epoch: int,
-        loader: TrainLoader,
-        module: Any,
-        optimizer: Any,
-        weights: Tensor | None,
+        self, epoch: int, loader: TrainLoader, module: Any, optimizer: Any
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
         module.train()
@@ -194,8 +188,7 @@ class Trainer:
             leaves = cut(made, factor > 0 or self.hardware.compile)
             logits, relevance = leaves
             told = loss.tell(logits, label, relevance, *masks)
-            scale = label.new_ones(()) if weights is None else weights.to(x)[label]
-            total = (told.loss * scale).sum() * (self.fabric.world_size / size)
+            total = told.loss.sum() * (self.fabric.world_size / size)
             norm, shares = backward(
                 total,
                 leaves,

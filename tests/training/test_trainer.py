@@ -33,7 +33,7 @@ from lrpbook_lib.training import (
     Trainer,
     TrainSettings,
     auc,
-    load_weights,
+    read_model,
     read_snapshots,
     summarize,
     trainer as trainer_module,
@@ -391,23 +391,6 @@ def test_seeds_decide_and_the_caller_keeps_his():
     assert not same_numbers(histories[0], histories[2])
 
 
-def test_balance_counts_classes_alike():
-    data = spots(24)
-    few = data.subset(np.r_[np.flatnonzero(data.labels == 0), 2])
-    settings = TrainSettings(epochs=1, batch_size=32, balance=True, limit=None)
-    net = network()
-    net.features[3].p = net.features[13].p = 0.0
-    x, label = torch.from_numpy(few.images), torch.from_numpy(few.labels)
-    ce = F.cross_entropy(net.eval()(x), label, reduction="none")
-    want = (ce[label == 0].mean() + ce[label == 1].mean()) / 2
-    history = Trainer(net, CrossEntropy(), settings).fit(few)
-    assert history["train_ce"].item() == pytest.approx(ce.mean().item(), rel=1e-5)
-    from lrpbook_lib.training.samples import class_weights
-
-    weighted = (ce * class_weights(few)[label]).mean()
-    assert weighted.item() == pytest.approx(want.item(), rel=1e-5)
-
-
 def test_callbacks(tmp_path):
     data = spots(32)
     callbacks = [
@@ -421,7 +404,7 @@ def test_callbacks(tmp_path):
     assert shots["epoch"].tolist() == [0]
     assert shots["relevance"].shape == (1, 2, 3, 16, 16)
     assert np.abs(shots["relevance"]).max() == 1
-    best = load_weights(network(1), tmp_path / "best.safetensors")
+    best = read_model(tmp_path).network
     for p, q in zip(best.parameters(), trainer.model.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match="KeepBest writes files"):
