@@ -14,7 +14,6 @@ from .phantom.knobs import (
 )
 from .samples import SliceSet as SliceSet
 from .sets.cheng import cheng_slices as cheng_slices
-from .sets.packed import packed_set as packed_set
 from .sets.tcga_lgg import tcga_lgg_slices as tcga_lgg_slices
 from .sites import site_facts as site_facts, site_predicts_grade as site_predicts_grade
 from .slices.choosing import (
