@@ -19,6 +19,9 @@ from .cases.tables import (
     site_grade_table as site_grade_table,
     site_predicts_grade as site_predicts_grade,
 )
+from .lungs import (
+    lung_mask as lung_mask,
+)
 from .phantom.cohort import (
     cached_phantom as cached_phantom,
     make_phantom as make_phantom,
