@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lrpbook_lib.commands import run
 from lrpbook_lib.data import RECIPES, extract_slices, find_cases
+from lrpbook_lib.data.samples import check_target
 from lrpbook_lib.data.slices.choosing import NORMALIZATIONS
-from lrpbook_lib.files import check_target
 
 
 def main() -> None:
@@ -43,9 +43,10 @@ def main() -> None:
         normalization=o.normalization,
         size=o.size,
         spacing=o.spacing,
+        into=o.out,
         workers=o.workers,
     )
-    print(f"{slices} in {slices.save(o.out)}")
+    print(f"{slices} in {o.out}")
 
 
 if __name__ == "__main__":

@@ -5,16 +5,9 @@ LRPBOOK_DATA. Only counts of patients are kept.
 """
 
 import argparse
-import hashlib
 
-from lrpbook_lib.commands import run
-from lrpbook_lib.data import (
-    read_table,
-    site_facts,
-)
-from lrpbook_lib.places import (
-    data_home,
-)
+from lrpbook_lib.commands import real_data, run
+from lrpbook_lib.data import read_table, site_facts
 from lrpbook_lib.results import write_result
 
 TABLES = {
@@ -26,20 +19,16 @@ TABLES = {
 def main() -> None:
     """Count, stamp, and say where."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    home = data_home()
-    if home is None:
-        raise FileNotFoundError("there is no real data here: set LRPBOOK_DATA")
+    home = real_data(*TABLES.values())
     path = write_result(
         "site_predicts_brats_grade",
         {name: site_facts(read_table(home / file)) for name, file in TABLES.items()},
         made_with=[
             "data_scripts/stamp_site_grade.py",
-            "lrpbook_lib/data/cases/tables.py",
+            "lrpbook_lib/data/cases/tables.py:read_table",
+            "lrpbook_lib/data/sites.py:site_facts",
         ],
-        data={
-            file: hashlib.sha256((home / file).read_bytes()).hexdigest()[:16]
-            for file in TABLES.values()
-        },
+        data={file: home / file for file in TABLES.values()},
     )
     print(path.name)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pooch
 
-from lrpbook_lib.places import cache_home
+from lrpbook_lib.places import cache_home, data_home
 
 
 def run(main: Callable[[], None]) -> None:
@@ -29,6 +29,22 @@ def run(main: Callable[[], None]) -> None:
 def downloads() -> Path:
     """Folder for downloads, unless a script is told another."""
     return cache_home() / "downloads"
+
+
+class AbsentDataError(FileNotFoundError):
+    """Real data that is not on this machine."""
+
+
+def real_data(*files: str) -> Path:
+    """The folder of real data, which holds these files (or else an error says so)."""
+    home = data_home()
+    if absent := [f for f in files if home is None or not (home / f).exists()]:
+        raise AbsentDataError(
+            f"{', '.join(absent)} is not on this machine: let LRPBOOK_DATA name a "
+            f"folder of real data that holds it (now: {home})"
+        )
+    assert home is not None
+    return home
 
 
 def call_client(command: Sequence[str], package: str, steps: str) -> None:

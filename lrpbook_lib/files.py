@@ -10,7 +10,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from joblib import Parallel
+from tqdm.auto import tqdm
 
 
 @contextmanager
@@ -58,15 +60,6 @@ def whole_or_absent(target: Path, *, replace: bool = False) -> Iterator[Path]:
     except BaseException:
         remove(beside)
         raise
-
-
-def check_target(path: str | os.PathLike[str]) -> Path:
-    """A path that a slice set may be written to, or an error: nothing else is lost."""
-    path = Path(path).expanduser()
-    free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
-    if not free and not (path / "slices.json").is_file():
-        raise FileExistsError(f"{path} exists and is no slice set: name another folder")
-    return path
 
 
 def remove(path: Path) -> None:
@@ -192,14 +185,15 @@ def file_digest(path: Path) -> str:
         ).hexdigest()
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files of a folder, sorted; of a file, itself."""
+    return sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+
+
 def same_content(paths: list[Path]) -> bool:
     """Whether files, or folders of files, hold the same bytes."""
-
-    def content(path: Path) -> list[str]:
-        files = sorted(p for p in path.iterdir()) if path.is_dir() else [path]
-        return [file_digest(file) for file in files]
-
-    return all(content(path) == content(paths[0]) for path in paths[1:])
+    first, *others = ([file_digest(file) for file in files_of(p)] for p in paths)
+    return all(other == first for other in others)
 
 
 def usable_cores() -> int:
@@ -213,3 +207,17 @@ def usable_cores() -> int:
 def quiet() -> bool:
     """Whether progress bars are switched off by ``TQDM_DISABLE=1``."""
     return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+
+
+def in_processes(
+    calls: Iterable[Any], jobs: int, total: int, what: str
+) -> Iterator[Any]:
+    """Results of delayed calls as they come, under a bar of all that was ever to do."""
+    calls = list(calls)
+    parallel = Parallel(
+        n_jobs=jobs, return_as="generator_unordered", pre_dispatch=2 * jobs
+    )
+    done = total - len(calls)
+    yield from tqdm(
+        parallel(calls), total=total, initial=done, desc=what, disable=quiet()
+    )

@@ -1,8 +1,8 @@
 """Stamped results: numbers that prose may quote, since a file says where from.
 
-A result names the files of this project that it was made with, each with its hash. If
-one of them changes, the stamp is stale, and the book does not build until the result is
-made again (or the change is undone).
+A stamp tells what a result was made with: a digest of the code of its analysis, the
+data, and whatever else its maker adds. If that code changes, the stamp is stale, and
+the book does not build until the result is made again (or the change is undone).
 """
 
 import datetime
@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from lrpbook_lib.reached import reached_digest
+
 PACKAGE = Path(__file__).parent
 # A wheel carries the results along, so that a chapter runs alone in Colab.
 FOLDERS = (PACKAGE.parent / "book" / "results", PACKAGE / "_results")
@@ -24,15 +26,19 @@ class StaleResultError(ValueError):
     """A result whose makers have changed since."""
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+def content_digest(path: Path) -> str:
+    """Sixteen hexadecimal digits that name a file, or all files of a folder."""
+    made = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) or [path]:
+        made.update(file.read_bytes())
+    return made.hexdigest()[:16]
 
 
 def write_result(
     name: str,
     values: Mapping[str, Any],
     made_with: Sequence[str],
-    data: Mapping[str, str],
+    data: Mapping[str, str | Path],
     arrays: Mapping[str, np.ndarray] | None = None,
     **about: Any,
 ) -> Path:
@@ -45,19 +51,18 @@ def write_result(
     values
         What was found; anything JSON can say. No patient identifiers.
     made_with
-        Files of this project that the values depend on, relative to its root; the
-        first is the script to run again.
+        Where the code starts that the values depend on, ``"file.py"`` for its ``main``
+        or ``"file.py:function"``, relative to the project: see
+        :func:`~lrpbook_lib.reached.reached_digest`. The first is the script to run
+        again.
     data
-        Name of each data set to a hash of what was read of it.
+        Name of each data set to what names its content, or to its file or folder.
     arrays
         Pictures, curves or weights: they lie beside, in ``<name>.npz``.
     **about
         More for the stamp: settings, seeds, device, seconds. ``again`` is the command
-        that makes it, where that is not the script itself. ``behavior``, from
-        :func:`lrpbook_lib.training.behavior.behavior`, lets a test tell whether the
-        library still comes to the same numbers.
+        that makes it, where that is not the script itself.
     """
-    root = PACKAGE.parent
     path = FOLDERS[0] / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if arrays:
@@ -66,10 +71,13 @@ def write_result(
         with beside.open("wb") as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
         beside.replace(pile)
-        about["arrays"] = _hash(pile)
+        about["arrays"] = content_digest(pile)
     stamp = {
-        "made_with": {file: _hash(root / file) for file in made_with},
-        "data": dict(data),
+        "made_with": {each: reached_digest(PACKAGE.parent, each) for each in made_with},
+        "data": {
+            key: content_digest(what) if isinstance(what, Path) else what
+            for key, what in data.items()
+        },
         "python": platform.python_version(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         **about,
@@ -97,7 +105,7 @@ def read_arrays(name: str) -> dict[str, np.ndarray]:
     known = result["stamp"].get("arrays")
     if known is None:
         raise FileNotFoundError(f"the stamped result {name!r} has no arrays")
-    if not pile.is_file() or _hash(pile) != known:
+    if not pile.is_file() or content_digest(pile) != known:
         raise StaleResultError(f"{pile.name} is not the one that {path.name} stamps")
     with np.load(pile, allow_pickle=False) as arrays:
         return dict(arrays)
@@ -114,14 +122,13 @@ def _read(name: str) -> tuple[Path, dict[str, Any]]:
 
 
 def check_stamp(path: Path, stamp: Mapping[str, Any], root: Path) -> None:
-    """Raise if a file that the result was made with has changed since."""
-    script = next(iter(stamp["made_with"]))
+    """Raise if code that the result was made with has changed since."""
+    script = next(iter(stamp["made_with"])).partition(":")[0]
     if not (root / script).is_file():
         return  # an installed library, without the scripts: nothing to compare
-    for file, known in stamp["made_with"].items():
-        now = _hash(root / file) if (root / file).is_file() else "gone"
-        if now != known:
+    for start, known in stamp["made_with"].items():
+        if reached_digest(root, start) != known:
             raise StaleResultError(
-                f"{path.name} is stale: {file} has changed since it was made; "
+                f"{path.name} is stale: {start} has changed since it was made; "
                 f"make it again: {stamp.get('again', f'python {script}')}"
             )

@@ -9,10 +9,11 @@ import numpy as np
 
 from lrpbook_lib.data.cases.case import Case, CaseList
 from lrpbook_lib.data.cases.finding import find_cases
-from lrpbook_lib.data.cases.tables import read_table, site_facts
+from lrpbook_lib.data.cases.tables import read_table
+from lrpbook_lib.data.samples import SliceSet
 from lrpbook_lib.data.sets.cheng import cheng_slices
 from lrpbook_lib.data.sets.tcga_lgg import tcga_lgg_slices
-from lrpbook_lib.data.slices.sliceset import SliceSet
+from lrpbook_lib.data.sites import site_facts
 
 #: Where each set is looked for, below :func:`~lrpbook_lib.data.data_home`.
 PLACES = {

@@ -2,17 +2,19 @@
 
 import pandas as pd
 
-from lrpbook_lib.data import (
-    SliceSet,
-)
+from lrpbook_lib.data import SliceSet
 from lrpbook_lib.guidance import LRPLoss, Schedule
-from lrpbook_lib.places import (
-    cache_home,
-)
 from lrpbook_lib.training import Experiment, Trainer
-from lrpbook_lib.training.running import phantom_slices, split
 
-from .common import BASE, COHORT, intervals, over_seeds, run_arms, stamp, trained_model
+from ..runs import run_arms, stamp
+from .common import (
+    BASE,
+    cohort_slices,
+    intervals,
+    over_seeds,
+    tested,
+    trained_network,
+)
 from .table1 import ARMS as TABLE1
 
 SEEDS = 2
@@ -49,7 +51,7 @@ def main(jobs: int) -> None:
 
 def judged() -> list[dict[str, object]]:
     """Scores of models trained with one rule, judged by each of the others."""
-    slices = phantom_slices(COHORT, cache_home() / "runs")
+    slices = cohort_slices()
     trained = {"plain": "plain", "epsilon-plus": "guided"}
     trained |= {rule: f"rule {rule}" for rule in RULES[1:]}
     found = []
@@ -64,7 +66,5 @@ def judged() -> list[dict[str, object]]:
 
 
 def _predict(run: Experiment, slices: SliceSet, judge: str) -> pd.DataFrame:
-    model = trained_model(run, slices)
-    test = slices.subset(split(run, slices)["patients"])
-    predictions = Trainer(model, settings=run.but(judge=judge).settings).predict(test)
-    return predictions.assign(part="patients")
+    trainer = Trainer(trained_network(run), settings=run.but(judge=judge).settings)
+    return trainer.predict(tested(run, slices)).assign(part="patients")

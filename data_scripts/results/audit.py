@@ -6,21 +6,15 @@ learning rate is multiplied as the score of the coded loss multiplies the step, 
 average. All are compared with plain training that is not clipped either.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from lrpbook_lib.guidance import LRPLoss, Schedule, SelfNormalizedLoss
 
-from .common import (
-    BASE,
-    Arms,
-    collapsed,
-    histories,
-    intervals,
-    over_seeds,
-    rows,
-    run_arms,
-    stamp,
-)
+from ..runs import Arms, run_arms, stamp
+from .common import BASE, collapsed, histories, intervals, over_seeds, rows
 
 POWERS = (1, 3)
 ADAM = BASE.but(limit=None, clip=None, schedule=Schedule())
@@ -53,27 +47,27 @@ def learning_rates() -> dict[str, float]:
     return factors
 
 
-def scaled(factors: dict[str, float]) -> Arms:
-    """Plain training with the learning rates that the coded losses amount to."""
-    arms = {}
-    for arm, factor in factors.items():
+def arms(values: Mapping[str, Any]) -> Arms:
+    """All arms, once the ``factors`` are known that the coded losses amount to."""
+    rates = {}
+    for arm, factor in values["factors"].items():
         start = SGD if "SGD" in arm else ADAM
         faster = start.but(lr=start.settings.lr * factor)
-        arms[arm.replace("coded", "rate")] = over_seeds(faster, len(CLAIMS[arm]))
-    return arms
+        rates[arm.replace("coded", "rate")] = over_seeds(faster, len(CLAIMS[arm]))
+    return {**CLAIMS, **rates}
 
 
 def main(jobs: int) -> None:
     """Run the coded losses, then the learning rates that they amount to, then all."""
     run_arms(CLAIMS, jobs)
     factors = learning_rates()
-    arms = {**CLAIMS, **scaled(factors)}
-    predictions = run_arms(arms, jobs)
-    history = histories(arms).groupby("arm", sort=False)[COLUMNS].mean()
+    every = arms({"factors": factors})
+    predictions = run_arms(every, jobs)
+    history = histories(every).groupby("arm", sort=False)[COLUMNS].mean()
     values = {
         "factors": factors,
         "intervals": intervals(predictions),
         "collapsed": collapsed(predictions),
         "gradients": rows(history.reset_index()),
     }
-    stamp("audit", values, arms)
+    stamp("audit", values, every)

@@ -2,27 +2,14 @@
 
 import numpy as np
 
-from lrpbook_lib.data import (
-    cheng_slices,
-)
-from lrpbook_lib.files import file_digest
+from lrpbook_lib.commands import real_data
+from lrpbook_lib.data import cheng_slices
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, SelfNormalizedLoss
-from lrpbook_lib.places import (
-    data_home,
-)
-from lrpbook_lib.training.running import split
 
-from .common import (
-    BASE,
-    histories,
-    intervals,
-    over_seeds,
-    pictures,
-    rows,
-    run_arms,
-    stamp,
-)
+from ..runs import run_arms, stamp
+from .common import BASE, histories, intervals, over_seeds, pictures, rows, tested
 
+FILE = "cheng/cheng_128.npz"
 START = BASE.but(data="cheng 64", held_out=(), epochs=8, curve="patients")
 LOSSES = {
     "plain": CrossEntropy(),
@@ -35,16 +22,12 @@ COLUMNS = ["patients_accuracy", "patients_score", "patients_chance"]
 
 
 def main(jobs: int) -> None:
-    """Run, compare, stamp; skip with a word where the data is not."""
-    home = data_home()
-    file = home / "cheng" / "cheng_128.npz" if home else None
-    if file is None or not file.is_file():
-        print("cheng: skipped, the slices of Cheng are not on this machine")
-        return
+    """Run, compare, stamp."""
+    file = real_data(FILE) / FILE
     slices = cheng_slices(file, size=64)
     predictions = run_arms(ARMS, jobs, {"cheng 64": slices})
     history = histories(ARMS)[["arm", "seed", "epoch", *COLUMNS]]
-    test = slices.subset(split(ARMS["plain"][0], slices)["patients"])
+    test = tested(ARMS["plain"][0], slices)
     # Two slices of each type, by their place in the fold, whatever they show.
     chosen = [
         int(i) for c in range(3) for i in np.flatnonzero(test.labels == c)[5:26:20]
@@ -63,5 +46,5 @@ def main(jobs: int) -> None:
         values,
         ARMS,
         {"index": np.asarray(test.z)[chosen], **maps},
-        {"cheng_128.npz": file_digest(file)[:16]},
+        {FILE: file},
     )

@@ -1,38 +1,27 @@
-"""What the experiments of the book share: the cohort, the budget, and the stamp."""
+"""What the experiments of the book share: the cohort, the budget, and the analysis."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lrpbook_lib.data import (
-    SliceRecipe,
-    SliceSet,
-)
-from lrpbook_lib.files import write_json
-from lrpbook_lib.places import (
-    cache_home,
-)
-from lrpbook_lib.results import write_result
+from lrpbook_lib.data import SliceRecipe, SliceSet
 from lrpbook_lib.training import (
     Experiment,
     PhantomData,
     Trainer,
     TrainSettings,
     compare,
-    load_weights,
-    run_grid,
+    read_model,
 )
-from lrpbook_lib.training.behavior import behavior, changes
-from lrpbook_lib.training.plain import digest, to_dict
-from lrpbook_lib.training.running import network_of, split
+from lrpbook_lib.training.running import phantom_slices, split
+
+from ..runs import Arms, runs_folder
 
 SEEDS = 5
 
@@ -45,55 +34,26 @@ COHORT = PhantomData(patients=240, seed=1, size=64, recipe=THREE)
 #: Every arm has this budget; what an arm changes is written where the arm is.
 BASE = Experiment(data=COHORT, settings=TrainSettings(epochs=10), curve="none")
 
-Arms = Mapping[str, Sequence[Experiment]]
-
 
 def over_seeds(experiment: Experiment, seeds: int = SEEDS) -> list[Experiment]:
     """One experiment with several seeds, each tested on a fold of its own."""
     return [experiment.but(seed=s, fold=s % experiment.folds) for s in range(seeds)]
 
 
-@cache
-def runs_folder() -> Path:
-    """Where runs are kept, in the cache; refused if the code gives other numbers."""
-    home = cache_home() / "runs"
-    known, now = home / "behavior.json", behavior()
-    if known.is_file():
-        changed = changes(json.loads(known.read_text(encoding="utf-8")), now)
-        if changed:
-            raise RuntimeError(
-                f"The code comes to other numbers than when the runs in {home} were "
-                f"made ({changed[0]}): undo the change, or move that folder away."
-            )
-    else:
-        write_json(known, now)
-    return home
+def cohort_slices() -> SliceSet:
+    """The slices of the cohort."""
+    return phantom_slices(COHORT, runs_folder())
 
 
-def run_arms(
-    arms: Arms, jobs: int, slices: Any = None
-) -> dict[str, list[pd.DataFrame]]:
-    """Run what has not been run, and read the predictions of every arm."""
-    folder = runs_folder()
-    # All of them side by side, seed by seed: a run that was cut short tells most.
-    grid = sorted(
-        (e for runs in arms.values() for e in runs), key=lambda e: e.settings.seed
-    )
-    table = run_grid(grid, folder, jobs=jobs, slices=slices)
-    failed = table[table["status"] != "done"]
-    if len(failed):
-        raise RuntimeError(f"{len(failed)} runs failed: {failed['error'].iloc[0]}")
-    return {
-        arm: [pd.read_csv(folder / e.name / "predictions.csv") for e in runs]
-        for arm, runs in arms.items()
-    }
+def tested(run: Experiment, slices: SliceSet) -> SliceSet:
+    """The slices of held-out patients that a run is tested on."""
+    return slices.subset(split(run, slices)["patients"])
 
 
 def histories(arms: Arms) -> pd.DataFrame:
     """The histories of all runs, with columns ``arm`` and ``seed``."""
-    folder = cache_home() / "runs"
     return pd.concat(
-        pd.read_csv(folder / e.name / "history.csv").assign(
+        pd.read_csv(runs_folder() / e.name / "history.csv").assign(
             arm=arm, seed=e.settings.seed
         )
         for arm, runs in arms.items()
@@ -134,40 +94,6 @@ def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return json.loads(table.to_json(orient="records", double_precision=4))
 
 
-def stamp(
-    name: str,
-    values: Mapping[str, Any],
-    arms: Arms,
-    arrays: Any = None,
-    data: Mapping[str, str] | None = None,
-    made_by: str | None = None,
-) -> None:
-    """Write the result with everything that made it: a module here, called like it."""
-    grid = [e for runs in arms.values() for e in runs]
-    folder = cache_home() / "runs"
-    spent = [
-        json.loads((folder / e.name / "result.json").read_text())["wall_seconds"]
-        for e in grid
-    ]
-    makers = (made_by or name, "common")
-    about = {
-        "runs": len(grid),
-        "seconds": round(sum(spent)),
-        "device": "cpu" if not torch.cuda.is_available() else "cuda",
-        "torch": torch.__version__.split("+")[0],
-        "experiments": digest([e.to_dict() for e in grid]),
-        "again": f"make results RESULTS={makers[0]}",
-        "behavior": json.loads((folder / "behavior.json").read_text(encoding="utf-8")),
-    }
-    made_with = [
-        f"data_scripts/results/{file}.py" for file in (made_by or name, "common")
-    ]
-    phantoms = {digest(to_dict(e.data)): e.data for e in grid}
-    given = data or {f"synthetic phantom {key}": key for key in phantoms}
-    path = write_result(name, values, made_with, given, arrays, **about)
-    print(f"{path.name}: {len(grid)} runs, {sum(spent) / 60:.0f} minutes of computing")
-
-
 def pictures(
     arms: Arms, slices: SliceSet, chosen: Sequence[int], channel: int = 0
 ) -> dict[str, np.ndarray]:
@@ -176,7 +102,7 @@ def pictures(
     Images and outlines in bytes; relevance ``(n, H, W)``, channels summed, from -127 to
     127.
     """
-    test = slices.subset(split(next(iter(arms.values()))[0], slices)["patients"])
+    test = tested(next(iter(arms.values()))[0], slices)
     found = {
         "images": np.rint(255 * np.asarray(test.images)[chosen, channel]).astype("u1"),
         "tumor": np.asarray(test.tumor)[chosen].astype("u1"),
@@ -185,17 +111,14 @@ def pictures(
     x = torch.stack([test[i]["image"] for i in chosen])
     y = torch.as_tensor(np.asarray(test.labels)[chosen])
     for arm, (first, *_) in arms.items():
-        trainer = Trainer(trained_model(first, slices), settings=first.settings)
+        trainer = Trainer(trained_network(first), settings=first.settings)
         found[f"{arm}/relevance"] = in_bytes(trainer.explain(x, y)[1].sum(1).numpy())
     return found
 
 
-def trained_model(run: Experiment, slices: SliceSet) -> torch.nn.Module:
+def trained_network(run: Experiment) -> torch.nn.Module:
     """The network of a finished run."""
-    model = network_of(run, slices)
-    return load_weights(
-        model, cache_home() / "runs" / run.name / "checkpoint.safetensors"
-    )
+    return read_model(runs_folder() / run.name).network
 
 
 def in_bytes(heat: np.ndarray) -> np.ndarray:

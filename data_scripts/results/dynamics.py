@@ -7,22 +7,18 @@ library's default lets the network begin alone, so both are run.
 import numpy as np
 
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule
-from lrpbook_lib.places import (
-    cache_home,
-)
 from lrpbook_lib.training import read_snapshots
-from lrpbook_lib.training.running import phantom_slices, split
 
+from ..runs import run_arms, runs_folder, stamp
 from .common import (
     BASE,
-    COHORT,
+    cohort_slices,
     histories,
     in_bytes,
     intervals,
     over_seeds,
     rows,
-    run_arms,
-    stamp,
+    tested,
 )
 
 LONG = BASE.but(model="SliceNet", epochs=20, curve="both", snapshots=6)
@@ -47,9 +43,9 @@ def main(jobs: int) -> None:
 
 def pictures() -> dict[str, np.ndarray]:
     """The slices of the snapshots, and their heatmaps epoch by epoch, in bytes."""
-    runs = {arm: cache_home() / "runs" / ARMS[arm][0].name for arm in ARMS}
-    slices = phantom_slices(COHORT, cache_home() / "runs")
-    test = slices.subset(split(ARMS["plain"][0], slices)["patients"])
+    runs = {arm: runs_folder() / ARMS[arm][0].name for arm in ARMS}
+    slices = cohort_slices()
+    test = tested(ARMS["plain"][0], slices)
     chosen = np.linspace(0, len(test) - 1, LONG.snapshots).round().astype(int)
     flair = list(slices.sequences).index("flair")
     found = {

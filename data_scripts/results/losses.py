@@ -11,7 +11,8 @@ from lrpbook_lib.guidance import (
     SelfNormalizedLoss,
 )
 
-from .common import BASE, collapsed, intervals, over_seeds, run_arms, stamp
+from ..runs import run_arms, stamp
+from .common import BASE, collapsed, intervals, over_seeds
 from .table1 import ARMS as TABLE1
 
 SEEDS = 2

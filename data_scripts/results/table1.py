@@ -6,22 +6,17 @@ import numpy as np
 
 from lrpbook_lib.explore import before_after
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss
-from lrpbook_lib.places import (
-    cache_home,
-)
-from lrpbook_lib.training.running import phantom_slices, split
 
+from ..runs import run_arms, stamp
 from .common import (
     BASE,
-    COHORT,
+    cohort_slices,
     histories,
     intervals,
     over_seeds,
     pictures,
     rows,
-    run_arms,
-    stamp,
-    trained_model,
+    tested,
 )
 
 LOSSES = {"plain": CrossEntropy(), **{f"power {k}": LRPLoss(k) for k in (1, 2, 3)}}
@@ -39,39 +34,18 @@ def main(jobs: int) -> None:
         "intervals": intervals(predictions, classes=("LGG", "HGG")),
         "history": rows(history.reset_index()),
     }
-    slices = phantom_slices(COHORT, cache_home() / "runs")
-    test = slices.subset(split(ARMS["plain"][0], slices)["patients"])
+    slices = cohort_slices()
+    test = tested(ARMS["plain"][0], slices)
     # The middle slices of six patients from all over the fold, whatever they show.
     chosen = [int(i) for i in np.linspace(1, len(test) - 2, 6) // 3 * 3 + 1]
     flair = list(slices.sequences).index("flair")
     kept = pictures(ARMS, slices, chosen, flair)
     stamp("table1", values, ARMS, kept)
-    models()
     picture(kept)
 
 
 #: The two networks that chapters and pages use, by the arms that made them.
 MODELS = {"plain": "plain", "guided": "power 1"}
-
-
-def models() -> None:
-    """Stamp the weights of the first plain and the first guided run."""
-    slices = phantom_slices(COHORT, cache_home() / "runs")
-    arms = {name: ARMS[arm][:1] for name, arm in MODELS.items()}
-    weights = {
-        f"{name}/{key}": tensor.numpy().astype(np.float16)
-        for name, (run,) in arms.items()
-        for key, tensor in trained_model(run, slices).state_dict().items()
-    }
-    shape = {"channels": len(slices.sequences), "classes": 2, "size": COHORT.size}
-    values = {
-        "network": "GliomaCNN",
-        "arguments": shape,
-        "sequences": list(slices.sequences),
-        "trained_on": COHORT.patients,
-        "seed": COHORT.seed,
-    }
-    stamp("models", values, arms, weights, made_by="table1")
 
 
 def picture(kept: dict[str, np.ndarray]) -> None:

@@ -3,18 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from lrpbook_lib.data import (
-    tcga_lgg_slices,
-)
-from lrpbook_lib.files import file_digest
+from lrpbook_lib.commands import real_data
+from lrpbook_lib.data import tcga_lgg_slices
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, SelfNormalizedLoss
-from lrpbook_lib.places import (
-    data_home,
-)
 from lrpbook_lib.training import bootstrap_interval
 
-from .common import BASE, intervals, over_seeds, run_arms, stamp
+from ..runs import run_arms, stamp
+from .common import BASE, intervals, over_seeds
 
+FILE = "tcga_lgg/tcga_lgg_128.npz"
 START = BASE.but(data="tcga_lgg 64", held_out=(), epochs=8)
 LOSSES = {
     "plain": CrossEntropy(),
@@ -25,12 +22,8 @@ ARMS = {arm: over_seeds(START.but(loss=loss)) for arm, loss in LOSSES.items()}
 
 
 def main(jobs: int) -> None:
-    """Run, compare, stamp; skip with a word where the data is not."""
-    home = data_home()
-    file = home / "tcga_lgg" / "tcga_lgg_128.npz" if home else None
-    if file is None or not file.is_file():
-        print("tcga_lgg: skipped, the slices of TCGA-LGG are not on this machine")
-        return
+    """Run, compare, stamp."""
+    file = real_data(FILE) / FILE
     slices = tcga_lgg_slices(file, size=64)
     predictions = run_arms(ARMS, jobs, {"tcga_lgg 64": slices})
     values = {
@@ -39,7 +32,7 @@ def main(jobs: int) -> None:
         "slices": len(slices),
         "patients": len(np.unique(slices.patient)),
     }
-    stamp("tcga_lgg", values, ARMS, data={file.name: file_digest(file)[:16]})
+    stamp("tcga_lgg", values, ARMS, data={FILE: file})
 
 
 def confidence(runs: list[pd.DataFrame]) -> dict[str, list[float]]:

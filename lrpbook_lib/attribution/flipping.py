@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .captum_methods import squares
 from .imputation import Imputer, imputer
 from .interventions import Output, answer_for, chosen, logits_of
 
@@ -158,13 +159,8 @@ def tiles(x: Tensor, edge: int) -> tuple[Tensor, int]:
     x : Tensor of shape ``(B, C, *space)``
     edge : int
     """
-    number, count = torch.zeros((), dtype=torch.long, device=x.device), 1
-    for size in x.shape[2:]:
-        across = -(-size // edge)
-        number = number[..., None] * across
-        number = number + torch.arange(size, device=x.device) // edge
-        count *= across
-    return number, count
+    number = squares(x, edge)[0, 0]
+    return number, int(number.max()) + 1
 
 
 def random_map(x: Tensor, seed: int = 0) -> Tensor:

@@ -14,12 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import sparse
-from scipy.linalg import solveh_banded
-from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from .score import region_of
+from .scores import region_of
 
 
 class Imputer(ABC):
@@ -161,6 +158,8 @@ def _interpolated(
     values: np.ndarray, hole: np.ndarray, known: np.ndarray, mean: np.ndarray
 ) -> np.ndarray:
     """Values (n, C) of the n pixels of a hole in ``(*space, C)``: linear equations."""
+    from scipy import linalg, sparse  # a quarter of a second that others need not wait
+
     place = np.argwhere(hole)
     number = np.full(hole.shape, -1)
     number[hole] = np.arange(len(place))
@@ -186,11 +185,12 @@ def _interpolated(
     if width > 256:  # as in volumes
         index = (np.concatenate(weights), (row, column))
         upper = sparse.coo_matrix(index, (len(place), len(place)))
-        return splu((upper + upper.T + sparse.diags(diagonal)).tocsc()).solve(right)
+        whole = (upper + upper.T + sparse.diags(diagonal)).tocsc()
+        return sparse.linalg.splu(whole).solve(right)
     band = np.zeros((width + 1, len(place)))
     band[-1] = diagonal
     band[width + row - column, column] = np.concatenate(weights)
-    return solveh_banded(band, right, overwrite_ab=True, check_finite=False)
+    return linalg.solveh_banded(band, right, overwrite_ab=True, check_finite=False)
 
 
 @dataclass(frozen=True, eq=False)

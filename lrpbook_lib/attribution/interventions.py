@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .attributor import evaluation_form
 from .imputation import Imputer, imputer
+from .maps import evaluation_form
 
 Output = Literal["probability", "logit"]
 

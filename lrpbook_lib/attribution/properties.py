@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from .interventions import answer_for, chosen
 
@@ -101,6 +102,20 @@ class Cost:
     time: float
 
 
+class _Work(TorchDispatchMode):
+    """Counts as torch's ``FlopCounterMode``, whose hooks break ``autograd.grad``."""
+
+    done: float = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func._overloadpacket):
+            self.done += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
 def cost(
     explainer: Any, x: Tensor, target: Tensor | int | None = None, repeats: int = 3
 ) -> Cost:
@@ -118,9 +133,9 @@ def cost(
 
     @torch.no_grad()
     def work(run: Callable[[], object]) -> float:
-        with FlopCounterMode(display=False) as counter:
+        with _Work() as counter:
             run()
-        return counter.get_total_flops()
+        return counter.done
 
     @torch.no_grad()
     def seconds(run: Callable[[], object]) -> float:

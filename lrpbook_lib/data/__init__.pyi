@@ -1,28 +1,10 @@
-from .augment import (
-    Augment as Augment,
-    Augmented as Augmented,
-)
-from .cases.case import (
-    Case as Case,
-    CaseList as CaseList,
-    duplicates as duplicates,
-)
-from .cases.finding import (
-    find_cases as find_cases,
-)
-from .cases.own import (
-    own_case as own_case,
-)
-from .cases.tables import (
-    read_table as read_table,
-    site_facts as site_facts,
-    site_grade_table as site_grade_table,
-    site_predicts_grade as site_predicts_grade,
-)
-from .lungs import (
-    lung_mask as lung_mask,
-)
-from .phantom.cohort import (
+from .augment import Augment as Augment, Augmented as Augmented
+from .cases.case import Case as Case, CaseList as CaseList, duplicates as duplicates
+from .cases.finding import find_cases as find_cases
+from .cases.own import own_case as own_case
+from .cases.tables import read_table as read_table
+from .lungs import lung_mask as lung_mask
+from .phantom.folder import (
     cached_phantom as cached_phantom,
     make_phantom as make_phantom,
     read_manifest as read_manifest,
@@ -31,22 +13,18 @@ from .phantom.knobs import (
     PhantomSettings as PhantomSettings,
     plan_cohort as plan_cohort,
 )
-from .sets.cheng import (
-    cheng_slices as cheng_slices,
-)
-from .sets.tcga_lgg import (
-    tcga_lgg_slices as tcga_lgg_slices,
-)
+from .samples import SliceSet as SliceSet
+from .sets.cheng import cheng_slices as cheng_slices
+from .sets.packed import packed_set as packed_set
+from .sets.tcga_lgg import tcga_lgg_slices as tcga_lgg_slices
+from .sites import site_facts as site_facts, site_predicts_grade as site_predicts_grade
 from .slices.choosing import (
     RECIPES as RECIPES,
     SliceRecipe as SliceRecipe,
+    choose_slices as choose_slices,
+    normalize as normalize,
 )
-from .slices.extract import (
-    extract_slices as extract_slices,
-)
-from .slices.sliceset import (
-    SliceSet as SliceSet,
-)
+from .slices.extract import extract_slices as extract_slices
 from .splits import (
     check_disjoint as check_disjoint,
     mixed_sites as mixed_sites,

@@ -16,22 +16,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Lesions:
-    """Slices of a template, half of them with a bright disk painted on.
+    """Slices of a template, every second one with a bright disk painted on."""
 
-    Attributes
-    ----------
-    images : Tensor of shape (N, 1, size, size)
-        From 0 (outside the brain, exactly) to about 1.
-    labels : Tensor of shape (N,)
-        1 with a lesion, 0 without.
-    masks, brain : Tensor of shape (N, size, size), bool
-        Where the lesion is, and where the brain is.
-    """
-
-    images: Tensor
-    labels: Tensor
-    masks: Tensor
-    brain: Tensor
+    images: Tensor  #: ``(N, 1, size, size)``: 0 outside the brain, to about 1
+    labels: Tensor  #: ``(N,)``: 1 with a lesion, 0 without
+    masks: Tensor  #: ``(N, size, size)`` bool: where the lesion is
+    brain: Tensor  #: ``(N, size, size)`` bool
 
 
 def painted_lesions(
@@ -48,10 +38,6 @@ def painted_lesions(
     seed : int
     resolution : int
         Of the template that nilearn ships, in millimeters.
-
-    Returns
-    -------
-    Lesions
     """
     from nilearn import datasets
 

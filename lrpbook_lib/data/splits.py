@@ -1,31 +1,18 @@
 """Splits that never share a patient."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+if TYPE_CHECKING:
+    from lrpbook_lib.data.samples import SliceSet
+
 Split = tuple[np.ndarray, np.ndarray]
 
 
-class HasPatients(Protocol):
-    """What a split needs to know: a :class:`~lrpbook_lib.data.SliceSet` has it."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """``(N,)`` int."""
-
-    @property
-    def patient(self) -> np.ndarray:
-        """``(N,)`` names."""
-
-    @property
-    def site(self) -> np.ndarray:
-        """``(N,)`` names."""
-
-
-def check_disjoint(slices: HasPatients, *parts: Iterable[int]) -> None:
+def check_disjoint(slices: "SliceSet", *parts: Iterable[int]) -> None:
     """Raise where two parts of a split hold slices of one patient.
 
     Parameters
@@ -44,16 +31,16 @@ def check_disjoint(slices: HasPatients, *parts: Iterable[int]) -> None:
                 )
 
 
-def _known(slices: HasPatients) -> None:
+def _known(slices: "SliceSet") -> None:
     if unknown := int((slices.labels < 0).sum()):
         raise ValueError(
-            f"{unknown} slices have no grade (label -1): leave them out first, "
-            "slices.subset(slices.labels >= 0), or hand the release's table to "
+            f"{unknown} slices have no grade or other label (-1): leave them out "
+            "first, slices.subset(slices.labels >= 0), or hand the release's table to "
             "find_cases(tables=...)"
         )
 
 
-def patient_folds(slices: HasPatients, folds: int = 5, seed: int = 0) -> list[Split]:
+def patient_folds(slices: "SliceSet", folds: int = 5, seed: int = 0) -> list[Split]:
     """Cross-validation folds: grouped by patient, stratified by label.
 
     Returns
@@ -78,7 +65,7 @@ def patient_folds(slices: HasPatients, folds: int = 5, seed: int = 0) -> list[Sp
 
 
 def patient_split(
-    slices: HasPatients, shares: tuple[float, ...] = (0.7, 0.1, 0.2), seed: int = 0
+    slices: "SliceSet", shares: tuple[float, ...] = (0.7, 0.1, 0.2), seed: int = 0
 ) -> list[np.ndarray]:
     """Parts of the given shares of the patients, each label divided alike.
 
@@ -111,7 +98,7 @@ def patient_split(
     return parts
 
 
-def mixed_sites(slices: HasPatients) -> list[str]:
+def mixed_sites(slices: "SliceSet") -> list[str]:
     """Sites with patients of more than one label, sorted."""
     sites = np.unique(slices.site[slices.site != ""])
     return [
@@ -119,7 +106,7 @@ def mixed_sites(slices: HasPatients) -> list[str]:
     ]
 
 
-def site_holdout(slices: HasPatients, sites: Iterable[str] | None = None) -> Split:
+def site_holdout(slices: "SliceSet", sites: Iterable[str] | None = None) -> Split:
     """Hold whole sites out for the test.
 
     Parameters
@@ -134,18 +121,13 @@ def site_holdout(slices: HasPatients, sites: Iterable[str] | None = None) -> Spl
         Positions, ascending.
     """
     _known(slices)
-    held = (
-        mixed_sites(slices)
-        if sites is None
-        else [sites]
-        if isinstance(sites, str)
-        else list(sites)
-    )
+    sites = mixed_sites(slices) if sites is None else sites
+    held = [sites] if isinstance(sites, str) else list(sites)
     have = sorted(set(slices.site.tolist()) - {""})
     if unknown := [s for s in held if s not in have]:
         raise ValueError(f"sites {unknown} are not in the set, which has {have}")
     if not held:
-        raise ValueError(f"no site of {have} has both labels: name the test sites")
+        raise ValueError(f"no site of {have} has several labels: name the test sites")
     inside = np.isin(slices.site, held)
     train, test = np.flatnonzero(~inside), np.flatnonzero(inside)
     if not len(train):

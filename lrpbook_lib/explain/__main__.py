@@ -8,6 +8,8 @@ clinical use.
 """
 
 import argparse
+import json
+import runpy
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,18 +19,22 @@ import pandas as pd
 from lrpbook_lib.commands import run
 from lrpbook_lib.data import Case, find_cases, own_case
 from lrpbook_lib.data.cases.case import Problem
-from lrpbook_lib.data.cases.releases import sequence_in
-from lrpbook_lib.explain.cohort import explain_all
-from lrpbook_lib.explain.ready import ready_model
+from lrpbook_lib.data.cases.readers import sequence_in
+from lrpbook_lib.explain.many import explain_all
+from lrpbook_lib.explain.one import slices_for
 from lrpbook_lib.files import whole_or_absent
+from lrpbook_lib.training import read_model
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the model, find the cases, explain them, and say what was left out."""
     o = _parser().parse_args(arguments)
-    model = ready_model(o.model, sequences=o.sequences, size=o.size, classes=o.classes)
-    one = _one_of_their_own(o, model.sequences)
-    cases, problems = ([one], []) if one else _found(o, model.sequences)
+    if o.networks:
+        runpy.run_path(str(o.networks))
+    model = read_model(o.model, **(json.loads(o.spec.read_text()) if o.spec else {}))
+    channels = slices_for(model).sequences
+    one = _one_of_their_own(o, channels)
+    cases, problems = ([one], []) if one else _found(o, channels)
     table, failed = explain_all(cases, model, o.out, o.target, o.explorer)
     problems = [*problems, *failed]
     reports = {"scores.csv": table, "problems.csv": pd.DataFrame(map(asdict, problems))}
@@ -76,9 +82,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--name", help="name of the case; default the first image's file name")
     add("--target", help="class to explain; default the one predicted for the case")
     add("--tables", nargs="*", default=[], help="name_mapping.csv and the like")
-    add("--sequences", nargs="+", help="what the model's channels are, in order")
-    add("--size", type=int, help="edge of the model's slices, pixels")
-    add("--classes", nargs="+", help="names of the model's outputs, in order")
+    add(
+        "--networks",
+        type=Path,
+        metavar="FILE.py",
+        help="file that registers a network of your own, which the model is",
+    )
+    add(
+        "--spec",
+        type=Path,
+        metavar="FILE.json",
+        help="what the checkpoint does not tell, or what is called otherwise: network, "
+        "arguments, channels, classes, shape, normalization",
+    )
     return parser
 
 

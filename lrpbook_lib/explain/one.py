@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,14 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrpbook_lib.attribution import (
-    chance_level,
-    tumor_lrp_score,
-)
+from lrpbook_lib.attribution import chance_level, explainer, tumor_lrp_score
 from lrpbook_lib.data import RECIPES, Case
+from lrpbook_lib.data.slices.choosing import NORMALIZATIONS
 from lrpbook_lib.data.slices.cutting import SliceSettings, back_to_volume, slices_of
-from lrpbook_lib.explain.ready import ReadyModel
-from lrpbook_lib.lrp import Explainer
+from lrpbook_lib.training import TrainedModel
 
 _BATCH = 16
 
@@ -45,7 +43,7 @@ class Explained:
     """
 
     case: Case
-    model: ReadyModel
+    model: TrainedModel
     z: np.ndarray
     images: np.ndarray
     tumor: np.ndarray
@@ -77,7 +75,9 @@ class Explained:
         return back_to_volume(self.relevance.sum(1), self.z, shape)
 
 
-def explain_case(case: Case, model: ReadyModel, target: str | None = None) -> Explained:
+def explain_case(
+    case: Case, model: TrainedModel, target: str | None = None
+) -> Explained:
     """Explain the axial slices of a case.
 
     With a mask these are all slices with tumor, which is what the models of this
@@ -89,21 +89,16 @@ def explain_case(case: Case, model: ReadyModel, target: str | None = None) -> Ex
         From :func:`~lrpbook_lib.data.find_cases` or
         :func:`~lrpbook_lib.data.own_case`.
     model
-        From :func:`ready_model`.
+        From :func:`~lrpbook_lib.training.read_model`.
     target
         Name of the class to explain, on every slice; default the one of the largest
         mean probability.
     """
-    if target is not None and target not in model.classes:
-        known = ", ".join(model.classes)
+    spec = model.spec
+    if target is not None and target not in spec.classes:
+        known = ", ".join(spec.classes)
         raise ValueError(f"target={target!r}: the model {model.name} knows {known}")
-    settings = SliceSettings(
-        model.sequences,
-        RECIPES["tumor" if "seg" in case.paths else "healthy"],
-        "percentile",
-        model.size,
-        None,
-    )
+    settings = slices_for(model, "tumor" if "seg" in case.paths else "healthy")
     arrays = slices_of(case, settings)
     if not len(arrays["z"]):
         raise ValueError(
@@ -117,7 +112,7 @@ def explain_case(case: Case, model: ReadyModel, target: str | None = None) -> Ex
     chosen = (
         int(logits.softmax(1).mean(0).argmax())
         if target is None
-        else model.classes.index(target)
+        else spec.classes.index(target)
     )
     return Explained(
         case,
@@ -133,10 +128,33 @@ def explain_case(case: Case, model: ReadyModel, target: str | None = None) -> Ex
 
 
 @torch.no_grad()
-def _relevance(model: ReadyModel, images: Tensor, target: int) -> Iterator[Tensor]:
+def slices_for(model: TrainedModel, recipe: str = "tumor") -> SliceSettings:
+    """How to cut what a model wants to see, if all of it is told, and can be."""
+    spec, logits = model.spec, None
+    with suppress(RuntimeError):
+        logits = model.network(torch.zeros(1, len(spec.channels), *spec.shape))
+    fails = {
+        "channels or shape": logits is None,
+        "two edges of its shape": len(spec.shape) != 2,
+        "classes": logits is not None and logits.shape[1] != len(spec.classes),
+        "normalization": spec.normalization not in NORMALIZATIONS,
+    }
+    if wrong := [what for what, failed in fails.items() if failed]:
+        raise ValueError(
+            f"{model.name} cannot be shown slices, for want of {' and '.join(wrong)}. "
+            f"Told are channels {list(spec.channels)}, shape {list(spec.shape)}, "
+            f"classes {list(spec.classes)}, normalization {spec.normalization}: tell "
+            f"them as in its training (normalization: {', '.join(NORMALIZATIONS)}). "
+            "Volumes are for lrpbook_lib.lrp.Explainer."
+        )
+    height, width = spec.shape
+    how = str(spec.normalization)
+    return SliceSettings(spec.channels, RECIPES[recipe], how, (height, width), None)
+
+
+@torch.no_grad()
+def _relevance(model: TrainedModel, images: Tensor, target: int) -> Iterator[Tensor]:
     start: Any = model.start
-    explainer = Explainer(model.network, model.composite, start=start).eval()
-    # From the softmax relevance starts with all classes, and asks for no target.
-    wanted = None if model.start == "softmax" else target
+    explain = explainer(model.network, model.composite, start=start).eval()
     for part in images.split(_BATCH):
-        yield explainer(part, wanted)[1].contiguous()
+        yield explain(part, target)[1].contiguous()

@@ -15,31 +15,29 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from lrpbook_lib.data import Case
-from lrpbook_lib.data.cases.volumes import read_sequence
 from lrpbook_lib.explain.one import Explained
-from lrpbook_lib.explain.ready import ReadyModel
 from lrpbook_lib.files import digest, file_digest, write_json
+from lrpbook_lib.training import TrainedModel
 
 WARNING = "For teaching and research. Not for clinical use."
 #: Raised by hand when the same input would give other files.
-VERSION = 1
+VERSION = 2
 _PANELS = 5
 
 
-def job_key(case: Case, model: ReadyModel, target: str | None) -> str:
+def job_key(case: Case, model: TrainedModel, target: str | None) -> str:
     """Names all that the written files follow from."""
     files = {name: file_digest(path) for name, path in case.paths.items()}
-    facts = [model.facts(), list(model.classes)]
-    return digest([VERSION, case.id, case.release, files, facts, target])
+    return digest([VERSION, case.id, case.release, files, model.facts(), target])
 
 
-def write_heatmap(found: Explained, folder: Path, key: str) -> None:
+def write_heatmap(found: Explained, folder: Path) -> None:
     """``heatmap.nii.gz``: float32 on exactly the grid of the first image.
 
     The header is the image's own, its codes included; what would tell of the image's
     intensities, and what may tell of the patient, is left out.
     """
-    path = found.case.paths[found.model.sequences[0]]
+    path = found.case.paths[found.model.spec.channels[0]]
     image: Any = nib.load(path)
     shape = image.shape[:3]
     turns = nib.io_orientation(image.affine)
@@ -60,16 +58,17 @@ def write_heatmap(found: Explained, folder: Path, key: str) -> None:
     (folder / "heatmap.nii.gz").write_bytes(content)
 
 
-def write_overlay(found: Explained, folder: Path, key: str) -> None:
+def write_overlay(found: Explained, folder: Path) -> None:
     """``overlay.png``: some slices of the last image, with relevance below."""
     count = len(found.z)
     spread = np.linspace(0, count - 1, _PANELS + 2).round().astype(int)[1:-1]
     picked = spread if count > _PANELS else np.arange(count)
-    sequence = found.model.sequences[-1]
-    image, affine = read_sequence(found.case, sequence)
+    sequence = found.model.spec.channels[-1]
+    volume = found.case.open()
+    image, affine = volume(sequence)
     heat = found.heatmap(image.shape)  # type: ignore[arg-type]
     has_mask = "seg" in found.case.paths
-    seg = read_sequence(found.case, "seg")[0] if has_mask else np.zeros(image.shape)
+    seg = volume("seg")[0] if has_mask else np.zeros(image.shape)
     edges = nib.affines.voxel_sizes(affine)
     inside = (slice(None, None, -1), *_box(image))
     limit = np.quantile(np.abs(heat[heat != 0]), 0.995) if heat.any() else 1.0
@@ -117,14 +116,9 @@ def _box(image: np.ndarray) -> tuple[slice, slice]:
     )
 
 
-def write_scores(found: Explained, folder: Path, key: str) -> None:
-    """``score.json``: what the model says and where it looks, by slice and overall."""
-    write_json(folder / "score.json", {"key": key, **facts_of(found)})
-
-
 def facts_of(found: Explained) -> dict[str, Any]:
-    """The numbers of an explained case, as JSON can say them."""
-    classes, p = found.model.classes, found.probabilities
+    """What the model says of a case and where it looks, by slice and overall."""
+    classes, p = found.model.spec.classes, found.probabilities
     scores, chance = found.scores, found.chance
     by_sequence = np.abs(found.relevance).sum((0, 2, 3))
     slices = [
@@ -144,7 +138,7 @@ def facts_of(found: Explained) -> dict[str, Any]:
         "explained_class": _target(found),
         "model": found.model.facts(),
         "inputs": {name: path.name for name, path in found.case.paths.items()},
-        "skull_stripped": found.case.description.stripped,
+        "skull_stripped": found.case.reader.stripped,
         "overall": {
             "what": "means over the slices",
             "slices": len(slices),
@@ -154,7 +148,7 @@ def facts_of(found: Explained) -> dict[str, Any]:
             "tumor_score": _number(np.nanmean(scores)) if marked else None,
             "chance": _number(np.nanmean(chance)) if marked else None,
             "relevance_by_sequence": _named(
-                by_sequence / max(by_sequence.sum(), 1e-12), found.model.sequences
+                by_sequence / max(by_sequence.sum(), 1e-12), found.model.spec.channels
             ),
         },
         "slice_axis": _up(found)[0],
@@ -167,12 +161,12 @@ def facts_of(found: Explained) -> dict[str, Any]:
 
 
 def _target(found: Explained) -> str:
-    return found.model.classes[found.target]
+    return found.model.spec.classes[found.target]
 
 
 def _up(found: Explained) -> tuple[int, bool, int]:
     """The file's own axis that runs up or down, whether down, and its length."""
-    image: Any = nib.load(found.case.paths[found.model.sequences[0]])
+    image: Any = nib.load(found.case.paths[found.model.spec.channels[0]])
     turns = nib.io_orientation(image.affine)
     axis = int(np.flatnonzero(turns[:, 0] == 2)[0])
     return axis, bool(turns[axis, 1] < 0), int(image.shape[axis])
@@ -207,7 +201,7 @@ def write_explorer(found: Explained, folder: Path) -> None:
         found.images[some],
         found.tumor[some].astype(np.uint8),
         found.brain[some],
-        classes=found.model.classes,
+        classes=found.model.spec.classes,
         title=f"{found.case.id} (not for clinical use)",
     )
     explorer.export(folder / "explorer.html")
@@ -218,10 +212,10 @@ def write_explained(
 ) -> None:
     """Write everything of a case into a folder that exists.
 
-    The scores come last, since they mark a case as done.
+    ``score.json`` comes last, since it marks a case as done.
     """
-    write_heatmap(found, folder, key)
-    write_overlay(found, folder, key)
+    write_heatmap(found, folder)
+    write_overlay(found, folder)
     if explorer:
         write_explorer(found, folder)
-    write_scores(found, folder, key)
+    write_json(folder / "score.json", {"key": key, **facts_of(found)})

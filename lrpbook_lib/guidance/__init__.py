@@ -1,10 +1,26 @@
-"""Scores of a heatmap against a mask, and losses built on them."""
+"""Losses built on a map and a mask, and how their strength changes."""
 
 from lrpbook_lib.attribution import chance_level, tumor_lrp_score
 
-from .catalog import LOSSES
 from .loss import CrossEntropy
 from .masks import annotated, coarsen
 from .penalties import BCELoss, GrazPlusLoss, HINTLoss, L1Loss, RRRLoss
 from .ratio import EnergyLoss, LogRatioLoss, LRPLoss, SelfNormalizedLoss
 from .schedule import Schedule
+
+#: The losses by name.
+LOSSES: dict[str, type[CrossEntropy]] = {
+    loss.__name__: loss
+    for loss in (
+        CrossEntropy,
+        LRPLoss,
+        SelfNormalizedLoss,
+        LogRatioLoss,
+        EnergyLoss,
+        GrazPlusLoss,
+        RRRLoss,
+        HINTLoss,
+        L1Loss,
+        BCELoss,
+    )
+}

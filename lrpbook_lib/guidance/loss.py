@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from lrpbook_lib.attribution.attributor import Attribution
+from lrpbook_lib.attribution import explainer, tumor_lrp_score
+from lrpbook_lib.lrp import Composite
+from lrpbook_lib.lrp.start import Start
+
+
+class Told(NamedTuple):
+    """A loss and what it was computed from, each ``(B,)``; the last two of a map."""
+
+    loss: Tensor
+    ce: Tensor
+    score: Tensor | None = None  # of the tumor, in the form that the loss takes
+    guided: Tensor | None = None  # whether there is a mask
 
 
 @dataclass(frozen=True)
@@ -22,9 +33,9 @@ class CrossEntropy:
 
     Attributes
     ----------
-    attribution : {"none", "lrp", "input_gradient", "gradcam"}
-        Which map the loss wants as ``relevance``;
-        :class:`~lrpbook_lib.guidance.Attributor` makes it.
+    attribution : str
+        Which map the loss wants as ``relevance``: ``"none"``, ``"lrp"`` for the rules
+        that the training is set to, or the name of another explainer.
     start : {"softmax"} or None
         Where LRP starts, for a loss that insists: "softmax" is the probabilities of all
         classes. None leaves it to the settings of the training.
@@ -32,17 +43,32 @@ class CrossEntropy:
         Name of the setting that says how much relevance counts; a schedule scales it.
     """
 
-    attribution: ClassVar[Attribution] = "none"
+    attribution: ClassVar[str] = "none"
     start: ClassVar[Literal["softmax"] | None] = None
     strength: ClassVar[str | None] = None
+
+    def explainer(
+        self,
+        model: nn.Module,
+        composite: str | Composite = "epsilon-plus",
+        start: Start = "logit",
+    ) -> nn.Module:
+        """The explainer whose map this loss wants.
+
+        For ``"lrp"``, ``composite`` and ``start`` say which rules, or which other
+        explainer, and where relevance starts: see
+        :func:`~lrpbook_lib.attribution.explainer`.
+        """
+        name = composite if self.attribution == "lrp" else self.attribution
+        return explainer(model, name, start=self.start or start, check=False)
 
     def __call__(
         self,
         logits: Tensor,
         target: Tensor,
         relevance: Tensor | None,
-        mask: Tensor,
-        brain: Tensor,
+        mask: Tensor | None,
+        brain: Tensor | None,
     ) -> Tensor:
         """The loss of each sample.
 
@@ -54,27 +80,42 @@ class CrossEntropy:
         relevance : Tensor of shape ``(B, C, *space)``
             The map that ``attribution`` names, with its graph; None for "none".
         mask, brain : Tensor of shape ``(B, *space)``
-            The tumor (bool, or labels above zero), and where relevance counts.
+            The tumor (bool, or labels above zero), and where relevance counts. Without
+            relevance nothing asks for them.
 
         Returns
         -------
         Tensor of shape (B,)
         """
+        return self.tell(logits, target, relevance, mask, brain).loss
+
+    def tell(
+        self, logits: Tensor, target: Tensor, relevance: Tensor | None, *masks: Any
+    ) -> Told:
+        """The loss of each sample, as above, with its cross entropy and score."""
         ce = cross_entropy(logits, target)
         if relevance is None:
             if self.attribution != "none":
                 raise ValueError(
                     f"{type(self).__name__} wants relevance (attribution "
-                    f"{self.attribution!r}) and got None: see Attributor."
+                    f"{self.attribution!r}) and got None: see its explainer(model)."
                 )
-            return ce
-        guided = (mask.flatten(1) > 0).any(1)
-        return torch.where(guided, self.guide(ce, relevance, mask, brain, guided), ce)
+            return Told(ce, ce)
+        seen = (relevance, *masks)
+        guided = (masks[0].flatten(1) > 0).any(1)
+        score = self.score(*seen)
+        loss = self.guide(ce, score, guided, *seen)
+        return Told(torch.where(guided, loss, ce), ce, score.detach(), guided)
 
-    def guide(
-        self, ce: Tensor, relevance: Tensor, mask: Tensor, brain: Tensor, guided: Tensor
-    ) -> Tensor:
-        """The loss ``(B,)`` of samples with a mask, given their cross entropy."""
+    def score(self, relevance: Tensor, mask: Tensor, brain: Tensor) -> Tensor:
+        """The tumor score ``(B,)``: here to be told, without a graph."""
+        return tumor_lrp_score(relevance.detach(), mask, brain)
+
+    def guide(self, ce: Tensor, score: Tensor, guided: Tensor, *seen: Tensor) -> Tensor:
+        """The loss ``(B,)`` of samples that are ``guided``: those with a mask.
+
+        ``seen`` are relevance, mask and brain.
+        """
         return ce
 
     def weight(self, ce: Tensor, score: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ def coarsen(
 
     Parameters
     ----------
-    mask, brain : ndarray of shape (N, H, W)
+    mask, brain : ndarray of shape ``(N, *space)``
         Above zero is inside.
     kind : {"exact", "dilated", "boxed", "shifted", "random"}
         ``"dilated"`` grows each mask by ``amount`` pixels, ``"boxed"`` gives the
@@ -31,7 +31,7 @@ def coarsen(
 
     Returns
     -------
-    ndarray of shape (N, H, W), bool
+    ndarray of shape ``(N, *space)``, bool
         Empty where the mask is empty.
     """
     if kind not in get_args(Kind):
@@ -64,14 +64,21 @@ def _coarse(
         box[tuple(slice(max(a - amount, 0), b + amount + 1) for a, b in edges)] = True
         return box
     if kind == "shifted":
-        angle = rng.uniform(0, 2 * np.pi)
-        by = np.round(amount * np.array([np.sin(angle), np.cos(angle)])).astype(int)
-        return _moved(mask, by)
+        return _moved(mask, np.round(amount * _direction(mask.ndim, rng)).astype(int))
     places = np.argwhere(brain)
     if not len(places):
         return mask
     center = np.round(np.argwhere(mask).mean(0)).astype(int)
     return _moved(mask, places[rng.integers(len(places))] - center)
+
+
+def _direction(axes: int, rng: np.random.Generator) -> np.ndarray:
+    """A random vector of length one."""
+    if axes == 2:
+        angle = rng.uniform(0, 2 * np.pi)
+        return np.array([np.sin(angle), np.cos(angle)])
+    vector = rng.standard_normal(axes)
+    return vector / np.linalg.norm(vector)
 
 
 def _moved(mask: np.ndarray, by: np.ndarray) -> np.ndarray:

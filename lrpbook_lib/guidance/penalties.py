@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from lrpbook_lib.attribution.attributor import Attribution
-from lrpbook_lib.attribution.score import region_of
-from lrpbook_lib.guidance.loss import CrossEntropy, at_least
+from lrpbook_lib.attribution.scores import region_of
+
+from .loss import CrossEntropy, at_least
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,15 @@ class PenaltyLoss(CrossEntropy, ABC):
     """
 
     lam: float = 1.0
-    attribution: ClassVar[Attribution] = "lrp"
+    attribution: ClassVar[str] = "lrp"
     strength: ClassVar[str | None] = "lam"
 
     def __post_init__(self) -> None:
         at_least("lam", self.lam)
 
-    def guide(
-        self, ce: Tensor, relevance: Tensor, mask: Tensor, brain: Tensor, guided: Tensor
-    ) -> Tensor:
-        """The loss ``(B,)`` of samples with a mask, given their cross entropy."""
+    def guide(self, ce: Tensor, score: Tensor, guided: Tensor, *seen: Tensor) -> Tensor:
+        """Cross entropy plus the weighted penalty."""
+        relevance, mask, brain = seen
         heat = relevance.sum(1)  # (B, *space)
         inside = region_of(mask, heat)
         within = torch.maximum(inside, region_of(brain, heat))
@@ -97,7 +96,7 @@ class RRRLoss(PenaltyLoss):
     """
 
     lam: float = 10.0
-    attribution: ClassVar[Attribution] = "input_gradient"
+    attribution: ClassVar[str] = "input_gradient"
 
     def penalty(self, relevance: Tensor, inside: Tensor, within: Tensor) -> Tensor:
         """Squared gradient outside the tumor, summed."""
@@ -115,7 +114,7 @@ class HINTLoss(PenaltyLoss):
     2023 (``friedrich2023``), inside the brain. Wants Grad-CAM as ``relevance``.
     """
 
-    attribution: ClassVar[Attribution] = "gradcam"
+    attribution: ClassVar[str] = "gradcam"
 
     def penalty(self, relevance: Tensor, inside: Tensor, within: Tensor) -> Tensor:
         """Mean squared difference inside the brain."""

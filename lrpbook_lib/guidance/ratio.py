@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from lrpbook_lib.attribution.attributor import Attribution
-from lrpbook_lib.attribution.score import tumor_lrp_score
-from lrpbook_lib.guidance.loss import CrossEntropy, at_least
+from lrpbook_lib.attribution import tumor_lrp_score
+
+from .loss import CrossEntropy, at_least
 
 # Below this a score counts as this: 1 / score**k then stays finite in float32.
 TINY = 1e-6
@@ -37,7 +37,7 @@ class ScoreLoss(CrossEntropy, ABC):
     floor: float = 0.1
     positive: Literal["sum", "channel"] = "sum"
     area_normalized: bool = False
-    attribution: ClassVar[Attribution] = "lrp"
+    attribution: ClassVar[str] = "lrp"
 
     def __post_init__(self) -> None:
         if not 0 <= self.floor < 1:
@@ -49,17 +49,13 @@ class ScoreLoss(CrossEntropy, ABC):
         if self.strength is not None:
             at_least(self.strength, getattr(self, self.strength))
 
-    def guide(
-        self, ce: Tensor, relevance: Tensor, mask: Tensor, brain: Tensor, guided: Tensor
-    ) -> Tensor:
-        """The loss ``(B,)`` of samples with a mask, given their cross entropy."""
-        score = tumor_lrp_score(
-            relevance,
-            mask,
-            brain,
-            positive=self.positive,
-            area_normalized=self.area_normalized,
-        )
+    def score(self, relevance: Tensor, mask: Tensor, brain: Tensor) -> Tensor:
+        """The tumor score ``(B,)`` in the form that the settings name."""
+        form: Any = {"positive": self.positive, "area_normalized": self.area_normalized}
+        return tumor_lrp_score(relevance, mask, brain, **form)
+
+    def guide(self, ce: Tensor, score: Tensor, guided: Tensor, *seen: Tensor) -> Tensor:
+        """The formula, of the floored score."""
         # One where there is no mask: its loss is thrown away, and must be finite.
         return self.combine(ce, self.floored(torch.where(guided, score, 1.0)), guided)
 

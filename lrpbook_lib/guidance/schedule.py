@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lrpbook_lib.guidance.loss import at_least
+from .loss import at_least
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,6 @@ from .errors import LRPError, UnsupportedOperationError, UntraceableModelError
 from .explainer import Explainer
 from .exports import export, export_onnx
 from .layers import Affine, affine
-from .registry import register, unregister
+from .program import register, unregister
 from .rule import Rule
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, WSquare, ZBox, ZPlus

@@ -120,10 +120,8 @@ def region_sums(explainer: Explainer, x: Tensor, masks: Tensor) -> Tensor:
         Detached; it is a number to report, not one to train through.
     """
     space = tuple(x.shape[2:])
-    if tuple(masks.shape[-len(space) :]) != space or masks.ndim - len(space) not in (
-        1,
-        2,
-    ):
+    n = masks.ndim - len(space)
+    if tuple(masks.shape[-len(space) :]) != space or n not in (1, 2):
         raise LRPError(
             f"masks has shape {tuple(masks.shape)}; an input of {space} positions "
             "needs (K, *space), or (B, K, *space) where each input has its own."
@@ -161,6 +159,7 @@ def _blocks(rows: Tensor, size: int) -> Tensor:
     return rows
 
 
+@dataclass(frozen=True)
 class BiLRP:
     """Pair relevance between two inputs at a layer.
 
@@ -184,19 +183,15 @@ class BiLRP:
     >>> pair.share(tumor, other_tumor)
     """
 
-    def __init__(
-        self,
-        explainer: Explainer,
-        project: int | None = None,
-        chunk: int | None = None,
-        seed: int = 0,
-    ) -> None:
-        if any(n is not None and n < 1 for n in (project, chunk)):
-            raise LRPError(
-                f"project={project}, chunk={chunk}: both must be at least 1."
-            )
-        self.explainer, self.project = explainer, project
-        self.chunk, self.seed = chunk, seed
+    explainer: Explainer
+    project: int | None = None
+    chunk: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("project", "chunk"):
+            if (given := getattr(self, name)) is not None and given < 1:
+                raise LRPError(f"{name}={given}: it must be at least 1.")
 
     def __call__(self, x: Tensor, other: Tensor) -> Pair:
         """Compare two inputs.

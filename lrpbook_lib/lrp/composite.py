@@ -1,37 +1,28 @@
 """Composites: which rule goes where.
 
 A composite is a handful of rules and the places they apply to. What is more specific
-wins: a layer's name, then first and last, then before and after a name, then its kind.
+wins: a layer's name, then first and last, then its kind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from torch import fx, nn
 
 from .errors import LRPError, unknown_name
+from .program import Facts, Place, trace
 from .rule import Rule
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, ZBox, ZPlus
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import nn
-
 
 _EPSILON, _PASS = Epsilon(), Pass()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a layer stands: all that a composite may ask about it."""
-
-    name: str
-    kind: str  # "dense", "conv", "norm" or "pool"
-    position: int  # in the order in which operations run
-    first: bool = False  # nothing affine between the input and it
-    last: bool = False  # nothing affine between it and the output
+_SHOWN = ("first", "last", "dense", "conv", "norm", "pool")
 
 
 @dataclass(frozen=True)
@@ -48,8 +39,6 @@ class Composite:
         For average pooling and upsampling. Max pooling is always winner-take-all.
     first, last : Rule, optional
         For the affine layers next to the input, and next to the output.
-    before, after : mapping of str to Rule, optional
-        For affine layers that run before, or after, the layer of that name.
     names : mapping of str to Rule, optional
         For layers by name; ``*`` and ``?`` are wildcards, as in ``features.*``.
 
@@ -70,23 +59,18 @@ class Composite:
     pool: Rule = _EPSILON
     first: Rule | None = None
     last: Rule | None = None
-    before: Mapping[str, Rule] = field(default_factory=dict)
-    after: Mapping[str, Rule] = field(default_factory=dict)
     names: Mapping[str, Rule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            rules = value.values() if isinstance(value, Mapping) else [value]
-            for rule in rules:
-                if not isinstance(rule, Rule | None):
-                    raise TypeError(
-                        f"Composite({f.name}=...) takes rules such as Epsilon(), "
-                        f"not {rule!r}."
-                    )
+        kinds = {key: getattr(self, key) for key in _SHOWN}
+        for key, rule in (*kinds.items(), *(("names", r) for r in self.names.values())):
+            if not isinstance(rule, Rule | None):
+                raise TypeError(
+                    f"Composite({key}=...) takes rules such as Epsilon(), not {rule!r}."
+                )
 
-    def rule(self, place: Place, order: Mapping[str, int]) -> Rule:
-        """The rule for one layer; ``order`` is when each named layer runs."""
+    def rule(self, place: Place) -> Rule:
+        """The rule for one layer."""
         for pattern, rule in self.names.items():
             if fnmatchcase(place.name, pattern):
                 return rule
@@ -95,68 +79,64 @@ class Composite:
                 return self.first
             if self.last is not None and place.last:
                 return self.last
-            for name, rule in self.before.items():
-                if place.position < order[name]:
-                    return rule
-            for name, rule in self.after.items():
-                if place.position > order[name]:
-                    return rule
         return getattr(self, place.kind)
 
-    def assign(
-        self, places: Mapping[Any, Place], order: Mapping[str, int]
-    ) -> dict[Any, Rule]:
-        """The rule of every layer.
+    def assign(self, facts: Facts) -> dict[fx.Node, Rule]:
+        """The rule of every place.
 
         Raises
         ------
         LRPError
             Where the composite names a layer that the model does not have.
         """
-        for name in (*self.before, *self.after):
-            if name not in order:
-                raise unknown_name("layer", name, order)
-        taken = [place.name for place in places.values()]
+        taken = [place.name for place in facts.places.values()]
         for pattern in self.names:
             if not any(fnmatchcase(name, pattern) for name in taken):
                 raise unknown_name("layer with a rule", pattern, taken)
-        return {key: self.rule(place, order) for key, place in places.items()}
+        return {node: self.rule(place) for node, place in facts.places.items()}
 
     def table(self, model: nn.Module, at: str | None = None) -> pd.DataFrame:
         """Layer and rule for a model, a row a layer."""
-        from .explainer import Explainer
-
-        return Explainer(model, self, at=at).rules
+        facts = Facts(trace(model), at)
+        return rules_table(facts, self.assign(facts))
 
     def __str__(self) -> str:
-        lines = ["Composite"]
-        for name, rule in self.names.items():
-            lines.append(f"  {name}  {rule!r}")
-        for key in ("first", "last"):
-            if getattr(self, key) is not None:
-                lines.append(f"  {key:5}  {getattr(self, key)!r}")
-        for key in ("before", "after"):
-            for name, rule in getattr(self, key).items():
-                lines.append(f"  {key} {name}  {rule!r}")
-        for key in ("dense", "conv", "norm", "pool"):
-            lines.append(f"  {key:5}  {getattr(self, key)!r}")
-        return "\n".join(lines)
+        kinds = {key: getattr(self, key) for key in _SHOWN}
+        shown = [f"  {name}  {rule!r}" for name, rule in self.names.items()]
+        shown += [f"  {key:5}  {rule!r}" for key, rule in kinds.items() if rule]
+        return "\n".join(["Composite", *shown])
+
+
+def rules_table(facts: Facts, rules: Mapping[fx.Node, Rule]) -> pd.DataFrame:
+    """Which rule each layer got: a table, a row a layer."""
+    import pandas as pd
+
+    rows = []
+    for node, rule in rules.items():
+        step, front = facts.trace.steps[node], facts.folds.get(node)
+        shown = repr(rule) if front is None else f"folded into {front.name}"
+        rows.append({"layer": step.name, "type": step.type_name, "rule": shown})
+    return pd.DataFrame(rows, columns=["layer", "type", "rule"]).set_index("layer")
 
 
 _PLUS = Composite(conv=ZPlus())
 _ALPHA_BETA = Composite(conv=AlphaBeta(2.0, 1.0))
 
 #: The named presets. Those of zennit (Anders et al. 2021, ``anders2021zennit``) under
-#: its names; ``zplus`` is Graz+ (Tinauer et al. 2022, ``tinauer2022``), z-plus all the
-#: way down; the two ``sefcik`` ones are what the code of Sefcik & Benesova 2021
-#: (``sefcik2021``) ran: experiment 1 the epsilon rule with epsilon = 1 in every layer,
-#: experiment 2 that on dense layers and alpha 2, beta 1 on convolutions.
+#: its names. ``epsilon-gamma`` is gamma on convolutions and epsilon on dense layers
+#: (Montavon et al. 2019, ``montavon2019``); its first layer is like the others: in its
+#: generalized form gamma takes signed inputs, and no bounds of theirs need be known as
+#: for ``epsilon-gamma-box``. ``zplus`` is Graz+ (Tinauer et al. 2022, ``tinauer2022``),
+#: z-plus all the way down. The two ``sefcik`` ones are what the code of Sefcik &
+#: Benesova 2021 (``sefcik2021``) ran: experiment 1 the epsilon rule with epsilon = 1 in
+#: every layer, experiment 2 that on dense layers and alpha 2, beta 1 on convolutions.
 COMPOSITES: dict[str, Composite] = {
     "epsilon": Composite(),
     "epsilon-plus": _PLUS,
     "epsilon-plus-flat": replace(_PLUS, first=Flat()),
     "epsilon-alpha2-beta1": _ALPHA_BETA,
     "epsilon-alpha2-beta1-flat": replace(_ALPHA_BETA, first=Flat()),
+    "epsilon-gamma": Composite(conv=Gamma(0.25)),
     "epsilon-gamma-box": Composite(conv=Gamma(0.25), first=ZBox(0.0, 1.0)),
     "zplus": Composite(dense=ZPlus(), conv=ZPlus()),
     "sefcik-epsilon": Composite(dense=Epsilon(1.0), conv=Epsilon(1.0)),

@@ -18,6 +18,10 @@ class UnsupportedOperationError(LRPError):
     """An operation on the path of relevance that no rule is registered for."""
 
 
+class ExportError(LRPError):
+    """An explainer that cannot be written as a file, and why."""
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> LRPError:
     """An error for a name that does not exist, with those that come close."""
     known = list(known)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from .composite import Composite, composite_named
+from .checks import check_input, check_target, check_trace
+from .composite import Composite, composite_named, rules_table
 from .errors import LRPError
-from .start import STARTS, Start, check_target, start_relevance
-from .trace import trace
-from .transform import Writer
+from .ledger import Watch
+from .program import Facts, Program, Variant, trace, write
+from .start import STARTS, Start, start_relevance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,8 @@ class Explainer(nn.Module):
         statistics. In evaluation mode there is no difference.
     check : bool
         Look at inputs and targets before running (NaN, range, shape, device), at the
-        price of one synchronization a call on a GPU. Never done while compiling.
+        price of one synchronization a call on a GPU, and, in the first call, whether
+        the recorded operations compute what the model does. Never while compiling.
 
     Examples
     --------
@@ -89,54 +91,40 @@ class Explainer(nn.Module):
         self._prepare()
 
     def _prepare(self) -> None:
-        self._trace = trace(self.model)
-        self._writer = Writer(self._trace, self.composite, self.at, live=not self.clean)
-        self._programs: dict[Any, tuple[str, Callable[..., Any]]] = {}
-        self._program(())
-        self._program((), training=True)  # not while torch.compile is looking
-        # Functional dropout and batch norm follow the mode of the module they stand in.
-        owners = {self._writer.mode_of(node) for node in self._writer.modal}
-        self._modal = [m for m in owners if m is not None]
+        self._facts = Facts(trace(self.model), self.at)
+        self._rules = self.composite.assign(self._facts)
+        self._switches = self._facts.switches
+        self._confirmed = False
+        self._programs: dict[Variant, Program] = {}
+        self._program(Variant())
+        self._program(Variant(training=True))  # not while torch.compile is looking
 
-    def _program(
-        self, layers: tuple[str, ...], watched: bool = False, training: bool = False
-    ) -> Callable[..., Any]:
-        key = (layers, watched, training)
-        if key not in self._programs:
-            self._programs[key] = self._writer.compile(*key)
-        return self._programs[key][1]
+    def _program(self, variant: Variant) -> Program:
+        if variant not in self._programs:
+            self._programs[variant] = write(
+                self._facts, self._rules, variant, live=not self.clean
+            )
+        return self._programs[variant]
 
     @property
     def program(self) -> str:
         """The program that runs: forward and relevance pass as readable Python."""
-        return self._programs[((), False, False)][0]
+        return self._program(Variant()).text
 
     @property
     def program_rules(self) -> dict[str, Any]:
         """The rules of the program by the names they have there."""
-        return dict(self._program(()).__kwdefaults__ or {})
+        return dict(self._program(Variant()).rules)
 
     @property
     def rules(self) -> pd.DataFrame:
         """Which rule each layer got: a table, a row a layer."""
-        import pandas as pd
-
-        rows = []
-        for node, rule in self._writer.rules.items():
-            folded = self._writer.folded(node)
-            rows.append(
-                {
-                    "layer": self._writer.name(node),
-                    "type": self._writer.kind_name(node),
-                    "rule": "folded into " + folded if folded else repr(rule),
-                }
-            )
-        return pd.DataFrame(rows, columns=["layer", "type", "rule"]).set_index("layer")
+        return rules_table(self._facts, self._rules)
 
     @property
     def layers(self) -> list[str]:
         """Names that ``at`` and ``layers`` take, in the order of the forward pass."""
-        return list(self._trace.named())
+        return list(self._facts.trace.named)
 
     def forward(
         self,
@@ -170,13 +158,23 @@ class Explainer(nn.Module):
         """
         compiling = torch.compiler.is_compiling()
         if self.check and not compiling:
-            self._check(x)
-        training = self.clean and any(m.training for m in self._modal)
-        program = self._program(tuple(layers or ()), training=training)
-        x = _fast_layout(x)
+            check_input(x, self.model)
+            self._confirm(x)
+        training = self.clean and self.in_training
+        program = self._program(Variant(tuple(layers or ()), training=training))
         start = self._start(target, self.check and not compiling)
-        out, relevance, by_layer = program(self.model, x, start, **rules)
+        x = _fast_layout(x)
+        out, relevance, by_layer = program.run(self.model, x, start, **rules)
         return (out, relevance) if layers is None else (out, relevance, by_layer)
+
+    def _confirm(self, x: Tensor) -> None:
+        """Once: what was recorded is what the model computes."""
+        whole = self._facts.trace.output.args[0]
+        if self._confirmed or not len(x) or not isinstance(whole, fx.Node):
+            return  # of several outputs there is none to compare
+        facts, variant = Facts(self._facts.trace), Variant(forward_only=True)
+        check_trace(self.model, write(facts, {}, variant, not self.clean).run, x)
+        self._confirmed = True
 
     def activation(self, x: Tensor) -> Tensor:
         """What relevance would start from: the output of the layer ``at``.
@@ -184,10 +182,9 @@ class Explainer(nn.Module):
         In evaluation form unless ``clean`` is off, whatever mode the model is in.
         """
         if self.check and not torch.compiler.is_compiling():
-            self._check(x)
-        if "forward" not in self._programs:
-            self._programs["forward"] = self._writer.compile_forward()
-        return self._programs["forward"][1](self.model, _fast_layout(x))
+            check_input(x, self.model)
+        program = self._program(Variant(forward_only=True))
+        return program.run(self.model, _fast_layout(x))
 
     def walk(self, x: Tensor, start: Callable[[Tensor], Tensor]) -> Tensor:
         """Relevance of the input for a start relevance of your own.
@@ -204,72 +201,63 @@ class Explainer(nn.Module):
         -------
         Tensor of shape ``(B, *in)`` or ``(M, *in)``
         """
-        return self._program(())(self.model, _fast_layout(x), start)[1]
+        return self._program(Variant()).run(self.model, _fast_layout(x), start)[1]
 
     def _start(
         self, target: Tensor | int | None, check: bool
     ) -> Callable[[Tensor], Tensor]:
-        if self.at is not None and target is None:
-            return lambda z: z.float() if z.dtype in _HALF else z
         chosen = start_relevance(self.start, target)
 
         def start(z: Tensor) -> Tensor:
+            z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+            if self.at is not None and target is None:
+                return z
             if check:
                 check_target(target, z.shape)
-            return chosen(z.float() if z.dtype in _HALF else z)
+            return chosen(z)
 
         return start
 
+    @torch.no_grad()
     def ledger(
         self, x: Tensor, target: Tensor | int | None = None, tolerance: float = 0.01
     ) -> pd.DataFrame:
-        """Where relevance goes, layer by layer: see :mod:`lrpbook_lib.lrp.ledger`."""
-        from .ledger import ledger
+        r"""Relevance that goes into and out of each layer, and who keeps the rest.
 
-        return ledger(self, x, target, tolerance)
+        Parameters
+        ----------
+        x : Tensor of shape ``(B, *in)``
+        target : Tensor, int or None
+            As for a call. Sums are over the batch.
+        tolerance : float
+            Share of a layer's relevance that may stand before degenerate denominators
+            (or stay unexplained) before the alarm says so.
 
-    def _check(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor):
-            raise LRPError(f"x is a {type(x).__name__}; it must be a tensor.")
-        if not x.is_floating_point():
-            raise LRPError(
-                f"x has dtype {x.dtype}; relevance needs floating point: x.float()."
-            )
-        if x.ndim < 2:
-            raise LRPError(
-                f"x has shape {tuple(x.shape)}; it needs a batch dimension: x[None]."
-            )
-        first = next(self.model.parameters(), None)
-        if first is not None:
-            devices = sorted({str(p.device) for p in self.model.parameters()})
-            if len(devices) > 1:
-                raise LRPError(
-                    f"The model lies on several devices ({', '.join(devices)}); LRP "
-                    "walks back on one: model.to(device)."
-                )
-            dtypes = sorted({str(p.dtype) for p in self.model.parameters()})
-            if len(dtypes) > 1 and not torch.is_autocast_enabled(x.device.type):
-                raise LRPError(
-                    f"The model mixes {' and '.join(dtypes)}; bring it to one, e.g. "
-                    "with model.float(), or use autocast."
-                )
-            if first.device != x.device:
-                raise LRPError(
-                    f"x is on {x.device} and the model on {first.device}; move one: "
-                    f"x.to({str(first.device)!r})."
-                )
-            autocast = torch.is_autocast_enabled(x.device.type)
-            if first.dtype != x.dtype and not autocast:
-                raise LRPError(
-                    f"x has dtype {x.dtype} and the model {first.dtype}; convert one: "
-                    f"x.to({first.dtype})."
-                )
-        if not bool(torch.isfinite(x).all()):
-            bad = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten().tolist()
-            raise LRPError(
-                f"x holds NaN or infinity in sample(s) {bad[:8]}; relevance of these "
-                "would be NaN everywhere. Clean the input, e.g. torch.nan_to_num(x)."
-            )
+        Returns
+        -------
+        DataFrame
+            A row a layer in the order of the walk, from the output to the input.
+            ``relevance_out`` is the relevance of the layer's output (what the walk
+            brings), ``relevance_in`` that of its input (what the walk takes on), and
+
+            .. math:: out = in + bias + stabilizer + unexplained
+
+            holds in every row. ``degenerate`` is the share of :math:`\sum |R|` in front
+            of denominators no larger than their stabilizer. A row ``total`` stands
+            last.
+        """
+        if self.check:
+            check_input(x, self.model)
+        watch = Watch()
+        start = watch.start(self._start(target, self.check))
+        program = self._program(Variant(watched=True))
+        _, relevance, _ = program.run(self.model, x, start, watch)
+        return watch.table(float(relevance.double().sum()), tolerance)
+
+    @property
+    def in_training(self) -> bool:
+        """Whether a dropout or batch norm acts otherwise than in evaluation."""
+        return any(module.training for module in self._switches)
 
     def extra_repr(self) -> str:
         """What print(explainer) shows of the settings."""
@@ -277,15 +265,12 @@ class Explainer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A program is text compiled on this machine; a copy writes its own.
-        gone = ("_trace", "_writer", "_programs", "_modal")
+        gone = ("_facts", "_rules", "_switches", "_programs", "_confirmed")
         return {k: v for k, v in self.__dict__.items() if k not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._prepare()
-
-
-_HALF = (torch.float16, torch.bfloat16)
 
 
 def _fast_layout(x: Tensor) -> Tensor:

@@ -8,18 +8,16 @@ from the live parameters at every call: nothing is copied and nothing is detache
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .steps import undo
-
-_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-_CONV_T = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+from .numerics import undo
 
 #: One term of a denominator: what goes in (``None``: ones) and the weight it meets.
 Part = tuple[Tensor, Tensor]
@@ -91,28 +89,41 @@ class Affine:
 
 @dataclass(frozen=True)
 class Dense(Affine):
-    """``z = a @ weight.T + bias`` over the last dimension; weight ``(out, in)``."""
+    """``z = a @ weight.T + bias`` over the last dimension; weight ``(out, in)``.
+
+    Dimensions in front of these are positions, each with a weight of its own.
+    """
 
     @property
     def stackable(self) -> tuple[int, int] | None:
         """Inputs beside inputs."""
-        return (-1, 1)
+        return (-1, -1)
 
     def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.linear(a, weight, bias)
+        if weight.ndim == 2:
+            return F.linear(a, weight, bias)
+        z = (weight @ a.unsqueeze(-1)).squeeze(-1)
+        return z if bias is None else z + bias
 
     def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-        return s @ weight
+        if weight.ndim == 2:
+            return s @ weight
+        return (weight.mT @ s.unsqueeze(-1)).squeeze(-1)
 
 
 @dataclass(frozen=True)
 class Conv(Affine):
-    """A convolution in 1, 2 or 3 dimensions; weight ``(out, in/groups, *k)``."""
+    """A convolution in 1, 2 or 3 dimensions; weight ``(out, in/groups, *k)``.
+
+    A transposed one has the weight ``(in, out/groups, *k)``.
+    """
 
     stride: tuple[int, ...] = (1,)
     padding: tuple[int, ...] = (0,)
     dilation: tuple[int, ...] = (1,)
     groups: int = 1
+    transposed: bool = False
+    output_padding: tuple[int, ...] = (0,)
     margin: tuple[int, ...] = ()  # uneven zero padding, as F.pad takes it
 
     channel = 1
@@ -120,83 +131,37 @@ class Conv(Affine):
     @property
     def stackable(self) -> tuple[int, int] | None:
         """Inputs beside inputs; within groups the order of channels forbids it."""
-        return (1, 1) if self.groups == 1 else None
+        return (1, 0 if self.transposed else 1) if self.groups == 1 else None
+
+    def _run(self, a: Tensor, w: Tensor, b: Any, transposed: bool, more: Any) -> Tensor:
+        shape = (self.stride, self.padding, self.dilation, transposed, more)
+        return torch.convolution(a, w, b, *shape, self.groups)
 
     def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if self.margin:
             a = F.pad(a, self.margin)
-        return _CONV[weight.ndim - 2](
-            a, weight, bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return self._run(a, weight, bias, self.transposed, self.output_padding)
 
     def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-        n = weight.ndim - 2
-        around = [0] * n
-        if self.margin:  # F.pad counts from the last dimension
-            around = [sum(self.margin[2 * i : 2 * i + 2]) for i in reversed(range(n))]
-        sizes = zip(
-            [size + more for size, more in zip(like.shape[2:], around, strict=True)],
-            s.shape[2:],
-            weight.shape[2:],
-            self.stride,
-            self.padding,
-            self.dilation,
-            strict=True,
-        )
+        sizes = list(like.shape[2:])
+        if self.transposed:
+            c = self._run(s, weight, None, False, (0,) * len(sizes))
+            # Output padding can make the convolution see one position too many.
+            for dim, n in enumerate(sizes, start=2):
+                c = c.narrow(dim, 0, n)
+            return c
+        for i in range(len(self.margin) // 2):  # F.pad counts from the last dimension
+            sizes[-1 - i] += self.margin[2 * i] + self.margin[2 * i + 1]
         # Rows of the input that the last stride steps over would be cut off.
+        steps = zip(self.stride, self.padding, self.dilation, strict=True)
         extra = tuple(
-            n - ((m - 1) * st - 2 * p + d * (k - 1) + 1) for n, m, k, st, p, d in sizes
+            n - ((m - 1) * stride - 2 * pad + dilation * (k - 1) + 1)
+            for n, m, k, (stride, pad, dilation) in zip(
+                sizes, s.shape[2:], weight.shape[2:], steps, strict=True
+            )
         )
-        c = _CONV_T[n](
-            s,
-            weight,
-            None,
-            self.stride,
-            self.padding,
-            extra,
-            self.groups,
-            self.dilation,
-        )
+        c = self._run(s, weight, None, True, extra)
         return F.pad(c, [-side for side in self.margin]) if self.margin else c
-
-
-@dataclass(frozen=True)
-class ConvTransposed(Affine):
-    """A transposed convolution; weight ``(in, out/groups, *k)``."""
-
-    stride: tuple[int, ...] = (1,)
-    padding: tuple[int, ...] = (0,)
-    output_padding: tuple[int, ...] = (0,)
-    dilation: tuple[int, ...] = (1,)
-    groups: int = 1
-
-    channel = 1
-
-    @property
-    def stackable(self) -> tuple[int, int] | None:
-        """As for a convolution; its weight has the input channels first."""
-        return (1, 0) if self.groups == 1 else None
-
-    def forward(self, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return _CONV_T[weight.ndim - 2](
-            a,
-            weight,
-            bias,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.groups,
-            self.dilation,
-        )
-
-    def transpose(self, s: Tensor, weight: Tensor, like: Tensor) -> Tensor:
-        c = _CONV[weight.ndim - 2](
-            s, weight, None, self.stride, self.padding, self.dilation, self.groups
-        )
-        # Output padding can make the convolution see one position too many.
-        for dim, n in enumerate(like.shape[2:], start=2):
-            c = c.narrow(dim, 0, n)
-        return c
 
 
 @dataclass(frozen=True)
@@ -234,7 +199,7 @@ def fixed(map: Callable[[Tensor], Tensor], a: Tensor) -> Fixed:
     return Fixed(torch.ones((), dtype=a.dtype, device=a.device), map=map)
 
 
-def _tuple(value: int | Sequence[int], n: int) -> tuple[int, ...]:
+def _tuple(value: Any, n: int) -> tuple[int, ...]:
     return (value,) * n if isinstance(value, int) else tuple(value)
 
 
@@ -246,52 +211,48 @@ def conv(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    transposed: bool = False,
+    output_padding: int | Sequence[int] = 0,
 ) -> Conv:
     """A convolution from the arguments of ``F.conv2d`` and its kin."""
     n = weight.ndim - 2
-    stride, dilation = _tuple(stride, n), _tuple(dilation, n)
-    if padding == "valid":
-        padding = 0
-    sides: list[int] = []
-    for i in reversed(range(n)):
-        if padding == "same":
-            around = dilation[i] * (weight.shape[2 + i] - 1)
-            sides += [around // 2, around - around // 2]
-        else:
-            sides += [_tuple(padding, n)[i]] * 2  # type: ignore[arg-type]
+    dilation = _tuple(dilation, n)
+    if padding == "same":
+        reach = zip(dilation, weight.shape[2:], strict=True)
+        around = [step * (size - 1) for step, size in reach]
+    else:
+        around = [2 * p for p in _tuple(0 if padding == "valid" else padding, n)]
+    view = Conv(
+        weight,
+        bias,
+        stride=_tuple(stride, n),
+        padding=tuple(size // 2 for size in around),
+        dilation=dilation,
+        groups=groups,
+        transposed=transposed,
+        output_padding=_tuple(output_padding, n),
+    )
+    # As F.pad takes it: from the last dimension, a number for each side.
+    margin = [m for size in reversed(around) for m in (size // 2, size - size // 2)]
     if padding_mode != "zeros":
 
         def pad(a: Tensor) -> Tensor:
-            return F.pad(a, sides, mode=padding_mode)
+            return F.pad(a, margin, mode=padding_mode)
 
-        return Conv(weight, bias, pad, stride, (0,) * n, dilation, groups)
-    if sides[::2] == sides[1::2]:
-        even = tuple(reversed(sides[::2]))
-        return Conv(weight, bias, None, stride, even, dilation, groups)
-    return Conv(weight, bias, None, stride, (0,) * n, dilation, groups, tuple(sides))
+        return replace(view, padding=(0,) * n, pad=pad)
+    if any(size % 2 for size in around):
+        return replace(view, padding=(0,) * n, margin=tuple(margin))
+    return view
 
 
 def conv_transposed(
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    output_padding: int | Sequence[int] = 0,
-    groups: int = 1,
-    dilation: int | Sequence[int] = 1,
-) -> ConvTransposed:
+    weight: Tensor, bias: Tensor | None = None, **settings: Any
+) -> Conv:
     """A transposed convolution from the arguments of ``F.conv_transpose2d``."""
-    n = weight.ndim - 2
-    return ConvTransposed(
-        weight,
-        bias,
-        None,
-        _tuple(stride, n),
-        _tuple(padding, n),
-        _tuple(output_padding, n),
-        _tuple(dilation, n),
-        groups,
-    )
+    return conv(weight, bias, transposed=True, **settings)
+
+
+_SETTINGS = tuple(inspect.signature(conv).parameters)
 
 
 def affine(layer: Any) -> Affine:
@@ -300,26 +261,8 @@ def affine(layer: Any) -> Affine:
         return layer
     if isinstance(layer, nn.Linear):
         return Dense(layer.weight, layer.bias)
-    if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-        return conv_transposed(
-            layer.weight,
-            layer.bias,
-            layer.stride,
-            layer.padding,  # type: ignore[arg-type]
-            layer.output_padding,
-            layer.groups,
-            layer.dilation,
-        )
-    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return conv(
-            layer.weight,
-            layer.bias,
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-            layer.groups,
-            layer.padding_mode,
-        )
+    if isinstance(layer, nn.modules.conv._ConvNd):
+        return conv(**{key: getattr(layer, key) for key in _SETTINGS})
     raise TypeError(
         f"{type(layer).__name__} has no affine view. Rules need one of Linear, "
         "Conv1d/2d/3d, ConvTranspose1d/2d/3d, or an Affine object; a layer of your own "

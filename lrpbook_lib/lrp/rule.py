@@ -17,14 +17,49 @@ what does not arrive: what the bias and what the stabilizer :math:`\epsilon` tak
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from .layers import Affine, Part, affine
-from .steps import stabilize, undo
+from .numerics import stabilize, undo
+
+
+@dataclass(frozen=True)
+class Site:
+    """One layer at work.
+
+    Attributes
+    ----------
+    layer : Affine
+    a : Tensor of shape ``(B, *in)``
+        Its input, padded.
+    z : Tensor of shape ``(B, *out)``
+        Its output.
+    nonnegative : bool
+        Whether the input is known to have no negative entry.
+    """
+
+    layer: Affine
+    a: Tensor
+    z: Tensor
+    nonnegative: bool = False
+
+    def parts(self, up: Tensor, down: Tensor) -> tuple[Part, ...]:
+        """Positive inputs meet the weights ``up``, negative ones the weights ``down``.
+
+        Where no input is negative this is half the work.
+        """
+        if self.nonnegative:
+            return ((self.a, up),)
+        return ((self.a.clamp(min=0), up), (self.a.clamp(max=0), down))
+
+    def bias(self, part: Callable[[Tensor], Tensor]) -> Tensor | None:
+        """A function of the bias, where there is one."""
+        return None if self.layer.bias is None else part(self.layer.bias)
 
 
 @dataclass(frozen=True)
@@ -39,23 +74,27 @@ class Branch:
     unit: bool = False  # the inputs are ones
 
 
+Branches = tuple[Branch, ...]
+
+
 @dataclass(frozen=True)
 class Rule:
     """A rule is data: its settings, and the branches it takes at a layer."""
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
+    #: Whether relevance goes on unchanged, so that there is nothing to compute.
+    passes: ClassVar[bool] = False
+
+    def branches(self, at: Site) -> Branches:
         """The branches of this rule at one layer."""
         raise TypeError(f"{type(self).__name__} does not say what its branches are")
 
+    @property
+    def stabilizer(self) -> Any:
+        """What is added to a denominator."""
+        return self.epsilon  # type: ignore[attr-defined]
+
     def __call__(
-        self,
-        layer: Any,
-        a: Tensor,
-        z: Tensor,
-        R: Tensor,
-        nonnegative: bool = False,
+        self, layer: Any, a: Tensor, z: Tensor, R: Tensor, nonnegative: bool = False
     ) -> Tensor:
         """Relevance of the input from the relevance of the output.
 
@@ -76,24 +115,16 @@ class Rule:
         -------
         Tensor of shape ``(B, *in)`` or ``(M, *in)``
         """
+        if self.passes:
+            return _passed(a, R)
         if torch.is_autocast_enabled(R.device.type):
             # Relevance is divided by small numbers: half precision is for the model.
             with torch.autocast(R.device.type, enabled=False):
                 return self(layer, a, z, R, nonnegative)
-        view = affine(layer)
-        a = a.to(R.dtype)
-        inner = a if view.pad is None else view.pad(a)
-        out = None
-        for branch in self.branches(view, inner, z, nonnegative):
-            term = self._pull(view, branch, R)
-            out = term if out is None else out + term
-        assert out is not None
-        return out if view.pad is None else undo(view.pad, a, out)
-
-    @property
-    def stabilizer(self) -> Any:
-        """What is added to a denominator."""
-        return self.epsilon  # type: ignore[attr-defined]
+        at = _site(layer, a, z, R, nonnegative)
+        first, *more = (self._pull(at.layer, branch, R) for branch in self.branches(at))
+        out = sum(more, start=first)
+        return out if at.layer.pad is None else undo(at.layer.pad, a, out)
 
     def _pull(self, layer: Affine, branch: Branch, R: Tensor) -> Tensor:
         if branch.positive and branch.known is None:
@@ -110,12 +141,7 @@ class Rule:
         return layer.pull(branch.parts, s)
 
     def absorbed(
-        self,
-        layer: Any,
-        a: Tensor,
-        z: Tensor,
-        R: Tensor,
-        nonnegative: bool = False,
+        self, layer: Any, a: Tensor, z: Tensor, R: Tensor, nonnegative: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What does not reach the input, per sample: by bias, stabilizer, dead ends.
 
@@ -127,15 +153,15 @@ class Rule:
             Relevance (in absolute value) that stands before a denominator which the
             stabilizer dominates: there the rule cannot say where it came from.
         """
-        view = affine(layer)
-        a = a.to(R.dtype)
-        inner = a if view.pad is None else view.pad(a)
         bias = stabilizer = degenerate = R.new_zeros(R.shape[0])
-        for branch in self.branches(view, inner, z, nonnegative):
-            d = _denominator(view, branch)
+        if self.passes:
+            return bias, stabilizer, degenerate
+        at = _site(layer, a, z, R, nonnegative)
+        for branch in self.branches(at):
+            d = _denominator(at.layer, branch)
             share = branch.share * R / stabilize(d, self.stabilizer)
             if branch.bias is not None:
-                b = view.along_channels(branch.bias, d)
+                b = at.layer.along_channels(branch.bias, d)
                 bias = bias + (share * b).flatten(1).sum(1)
             own = stabilize(d, self.stabilizer) - d
             stabilizer = stabilizer + (share * own).flatten(1).sum(1)
@@ -147,6 +173,21 @@ class Rule:
     def __repr__(self) -> str:
         shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _site(layer: Any, a: Tensor, z: Tensor, R: Tensor, nonnegative: bool) -> Site:
+    view, a = affine(layer), a.to(R.dtype)
+    return Site(view, a if view.pad is None else view.pad(a), z, nonnegative)
+
+
+def _passed(a: Tensor, R: Tensor) -> Tensor:
+    if R.shape[1:] != a.shape[1:]:
+        raise ValueError(
+            f"Pass sends relevance of shape {tuple(R.shape)} through a layer with "
+            f"input {tuple(a.shape)}: it needs equal shapes. Give this layer "
+            "another rule in the composite, e.g. Composite(names={...: Epsilon()})."
+        )
+    return R
 
 
 def _denominator(layer: Affine, branch: Branch) -> Tensor:

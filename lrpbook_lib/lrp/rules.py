@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from .layers import Affine, Part
-from .rule import Branch, Rule
+from .rule import Branch, Branches, Rule, Site
 
 
 def _positive(t: Tensor) -> Tensor:
@@ -18,12 +16,6 @@ def _positive(t: Tensor) -> Tensor:
 
 def _negative(t: Tensor) -> Tensor:
     return t.clamp(max=0)
-
-
-def _bias(layer: Affine, part: Any = None) -> Tensor | None:
-    if layer.bias is None or part is None:
-        return layer.bias
-    return part(layer.bias)
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,10 +34,8 @@ class Epsilon(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        return (Branch(((a, layer.weight),), layer.bias, known=z),)
+    def branches(self, at: Site) -> Branches:
+        return (Branch(((at.a, at.layer.weight),), at.layer.bias, known=at.z),)
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,28 +54,9 @@ class ZPlus(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        return (_excitatory(layer, a, nonnegative, 1.0),)
-
-
-def _excitatory(layer: Affine, a: Tensor, nonnegative: bool, share: float) -> Branch:
-    w, b = layer.weight, _bias(layer, _positive)
-    if nonnegative:
-        parts: tuple[Part, ...] = ((a, _positive(w)),)
-    else:
-        parts = ((_positive(a), _positive(w)), (_negative(a), _negative(w)))
-    return Branch(parts, b, positive=True, share=share)
-
-
-def _inhibitory(layer: Affine, a: Tensor, nonnegative: bool, share: float) -> Branch:
-    w, b = layer.weight, _bias(layer, _negative)
-    if nonnegative:
-        parts: tuple[Part, ...] = ((a, _negative(w)),)
-    else:
-        parts = ((_positive(a), _negative(w)), (_negative(a), _positive(w)))
-    return Branch(parts, b, share=share)
+    def branches(self, at: Site) -> Branches:
+        parts = at.parts(_positive(at.layer.weight), _negative(at.layer.weight))
+        return (Branch(parts, at.bias(_positive), positive=True),)
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,13 +84,13 @@ class AlphaBeta(Rule):
                 "conserved for alpha - beta = 1 with both at least 0, e.g. (2, 1)."
             )
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        up = _excitatory(layer, a, nonnegative, float(self.alpha))
+    def branches(self, at: Site) -> Branches:
+        (excitatory,) = ZPlus().branches(at)
+        excitatory = replace(excitatory, share=float(self.alpha))
         if self.beta == 0:
-            return (up,)
-        return up, _inhibitory(layer, a, nonnegative, -float(self.beta))
+            return (excitatory,)
+        parts = at.parts(_negative(at.layer.weight), _positive(at.layer.weight))
+        return excitatory, Branch(parts, at.bias(_negative), share=-float(self.beta))
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,22 +112,18 @@ class Gamma(Rule):
     gamma: float = 0.25
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        w, b, g = layer.weight, layer.bias, self.gamma
-        more, less = w + g * _positive(w), w + g * _negative(w)
-        more_b = None if b is None else b + g * _positive(b)
-        less_b = None if b is None else b + g * _negative(b)
-        if nonnegative:
-            up: tuple[Part, ...] = ((a, more),)
-            down: tuple[Part, ...] = ((a, less),)
-        else:
-            up = ((_positive(a), more), (_negative(a), less))
-            down = ((_positive(a), less), (_negative(a), more))
+    def branches(self, at: Site) -> Branches:
+        def more(t: Tensor) -> Tensor:
+            return t + self.gamma * _positive(t)
+
+        def less(t: Tensor) -> Tensor:
+            return t + self.gamma * _negative(t)
+
+        up, down = more(at.layer.weight), less(at.layer.weight)
+        positive, negative = (sign.to(at.a.dtype) for sign in (at.z > 0, at.z < 0))
         return (
-            Branch(up, more_b, share=(z > 0).to(a.dtype)),
-            Branch(down, less_b, share=(z < 0).to(a.dtype)),
+            Branch(at.parts(up, down), at.bias(more), share=positive),
+            Branch(at.parts(down, up), at.bias(less), share=negative),
         )
 
 
@@ -177,10 +144,8 @@ class Flat(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        parts = ((_ones(a), torch.ones_like(layer.weight)),)
+    def branches(self, at: Site) -> Branches:
+        parts = ((_ones(at.a), torch.ones_like(at.layer.weight)),)
         return (Branch(parts, positive=True, unit=True),)
 
 
@@ -195,10 +160,8 @@ class WSquare(Rule):
 
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        parts = ((_ones(a), layer.weight.square()),)
+    def branches(self, at: Site) -> Branches:
+        parts = ((_ones(at.a), at.layer.weight.square()),)
         return (Branch(parts, positive=True, unit=True),)
 
 
@@ -219,19 +182,17 @@ class ZBox(Rule):
     high: float | tuple[float, ...] = 1.0
     epsilon: float = 1e-6
 
-    def branches(
-        self, layer: Affine, a: Tensor, z: Tensor, nonnegative: bool
-    ) -> tuple[Branch, ...]:
-        w, one = layer.weight, _ones(a)
+    def branches(self, at: Site) -> Branches:
+        layer, w, one = at.layer, at.layer.weight, _ones(at.a)
         low = -self._edge(self.low, one)
         high = -self._edge(self.high, one)
         edges = ((low, _positive(w)), (high, _negative(w)))
-        inside = z
+        inside = at.z
         if layer.bias is not None:
-            inside = z - layer.along_channels(layer.bias, z)
+            inside = at.z - layer.along_channels(layer.bias, at.z)
         # The edges are the same for every sample, so their part is computed once.
         d = inside + layer.total(edges, None)
-        return (Branch(((a, w), *edges), known=d),)
+        return (Branch(((at.a, w), *edges), known=d),)
 
     @staticmethod
     def _edge(value: float | tuple[float, ...], one: Tensor) -> Tensor:
@@ -245,29 +206,4 @@ class ZBox(Rule):
 class Pass(Rule):
     r"""Unchanged: :math:`R_{in} = R`. For elementwise layers and normalizations."""
 
-    def __call__(
-        self,
-        layer: Any,
-        a: Tensor,
-        z: Tensor,
-        R: Tensor,
-        nonnegative: bool = False,
-    ) -> Tensor:
-        if R.shape[1:] != a.shape[1:]:
-            raise ValueError(
-                f"Pass sends relevance of shape {tuple(R.shape)} through a layer with "
-                f"input {tuple(a.shape)}: it needs equal shapes. Give this layer "
-                "another rule in the composite, e.g. Composite(names={...: Epsilon()})."
-            )
-        return R
-
-    def absorbed(
-        self,
-        layer: Any,
-        a: Tensor,
-        z: Tensor,
-        R: Tensor,
-        nonnegative: bool = False,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        zero = R.new_zeros(R.shape[0])
-        return zero, zero, zero
+    passes = True

@@ -79,50 +79,9 @@ def one_hot(z: Tensor, target: Tensor | int | None) -> Tensor:
         index = torch.full_like(z[:, 0], target, dtype=torch.long)
     else:
         index = target.long()
-        if index.ndim == 0:
-            index = index.expand(z.shape[0])
-        if index.ndim == 1 and z.ndim > 2:
-            index = index.reshape(-1, *[1] * (z.ndim - 2)).expand(
-                z.shape[0], *z.shape[2:]
-            )
+        index = index.reshape(-1, *index.shape[1:])  # one index stands for all
+        index = index.reshape(*index.shape, *[1] * (z.ndim - 1 - index.ndim))
+        index = index.expand(z.shape[0], *z.shape[2:])
     classes = torch.arange(z.shape[1], device=z.device)
     classes = classes.reshape(1, -1, *[1] * (z.ndim - 2))
     return (index.unsqueeze(1) == classes).to(z.dtype)
-
-
-def check_target(target: Tensor | int | None, shape: torch.Size) -> None:
-    """Say what is wrong with a target before it fails somewhere deep inside."""
-    if target is None or (isinstance(target, Tensor) and target.is_floating_point()):
-        return
-    classes = shape[1] if len(shape) > 1 else 0
-    if isinstance(target, Tensor):
-        if target.dtype == torch.bool or target.is_complex():
-            raise LRPError(
-                f"target has dtype {target.dtype}; it takes class indices (integers) "
-                "or a start relevance (floating point)."
-            )
-        fits = target.ndim == 0 or tuple(target.shape) in (
-            (shape[0],),
-            (shape[0], *shape[2:]),
-        )
-        if not fits:
-            raise LRPError(
-                f"target has shape {tuple(target.shape)}; class indices for a batch of "
-                f"{shape[0]} have shape ({shape[0]},)."
-            )
-        if target.numel() == 0:
-            return
-        low, high = int(target.min()), int(target.max())
-    elif isinstance(target, int) and not isinstance(target, bool):
-        low = high = target
-    else:
-        raise LRPError(
-            f"target is {target!r}; it takes None, an index, class indices (B,), or a "
-            "start relevance shaped like the output."
-        )
-    if low < 0 or high >= classes:
-        wrong = low if low < 0 else high
-        raise LRPError(
-            f"target {wrong} is out of range: the output has {classes} classes, "
-            f"0 to {classes - 1}."
-        )

@@ -1,4 +1,7 @@
-"""The networks of the book."""
+"""The networks of the book, by name, and what rebuilds one."""
 
-from .glioma_cnn import GliomaCNN
-from .slice_net import SliceNet
+from .dense_net import DenseNet
+from .gp import GlobalPooling, GPNet, GPReconResNet, GPShuffleUNet, GPUNet, UNetTrunk
+from .graz_net import GrazNet
+from .paper import GliomaCNN, PoolingCNN, SliceNet
+from .spec import NETWORKS, ModelSpec, build, register_network

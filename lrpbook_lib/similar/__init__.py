@@ -1,10 +1,10 @@
 """Cases alike: neighbors on hidden layers, and what makes them neighbors."""
 
 from .agreement import agreement, homogeneity
-from .cases import Found, Search, SimilarCases
-from .conformal import Support, nonconformity, p_values
-from .features import order_kept, pooled, sketched
-from .fingerprint import ModelChangedError, fingerprint
+from .cases import ModelChangedError, SimilarCases, fingerprint
+from .conformal import Found, Support, nonconformity, p_values
+from .features import order_kept, pooled
+from .search import Search
 from .shares import (
     SHARES,
     block_similarity,

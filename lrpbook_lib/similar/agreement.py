@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .cases import Found
+from .conformal import Found
 
 _COLUMN = {"grade": "label", "site": "site", "patient": "patient"}
 
@@ -37,19 +37,14 @@ def agreement(
         neighbor or no atlas slice counts are left out.
     """
     own, theirs = _columns(found, queries, what)
-    narrow = _columns(found, queries, within) if within else None
+    mine, other = _columns(found, queries, within)
     foreign = found.atlas["patient"].to_numpy() != np.asarray(queries.patient)[:, None]
-    agree = theirs == own[:, None]
-    if narrow:
-        foreign &= narrow[1] == narrow[0][:, None]
-    chance = _mean(agree, foreign)
+    chance = _mean(theirs == own[:, None], foreign & (other == mine[:, None]))
     parts = []
     for layer in found.neighbors:
-        same = found.of(_COLUMN[what], layer) == own[:, None]
-        count = np.ones_like(same)
-        if narrow and within:
-            count = found.of(_COLUMN[within], layer) == narrow[0][:, None]
-        parts.append(_frame(queries, layer, _mean(same, count), chance))
+        at = found.places(layer)
+        share = _mean(theirs[at] == own[:, None], other[at] == mine[:, None])
+        parts.append(_frame(queries, layer, share, chance))
     return pd.concat(parts, ignore_index=True).dropna(ignore_index=True)
 
 
@@ -80,39 +75,40 @@ def homogeneity(
     if min(rows.shape[1] for rows in found.neighbors.values()) < 2:
         raise ValueError("Homogeneity needs two neighbors or more: use a larger k.")
     atlas = found.atlas
-    _, kind = _columns(found, queries, what, own=False)
-    _, kind = np.unique(kind, return_inverse=True)
-    group = np.zeros(len(atlas), int)
-    if within:
-        _, group = np.unique(
-            _columns(found, queries, within, own=False)[1], return_inverse=True
-        )
     # What two draws must not share: the patient; or else, themselves.
     name = atlas.index if what == "patient" else atlas["patient"]
-    _, unit = np.unique(name.to_numpy(), return_inverse=True)
-    owners = np.asarray(queries.patient)
+    kind, group, unit = (
+        np.unique(column, return_inverse=True)[1]
+        for column in (
+            _columns(found, queries, what, own=False)[1],
+            _columns(found, queries, within, own=False)[1],
+            name.to_numpy(),
+        )
+    )
+    owners = np.asarray(queries.patient).tolist()
     chances = {
         owner: _pair_chance(kind, group, unit, atlas["patient"].to_numpy() != owner)
-        for owner in np.unique(owners).tolist()
+        for owner in set(owners)
     }
+    by_owner = np.stack([chances[owner] for owner in owners])  # (Q, groups)
     parts = []
     for layer, rows in found.neighbors.items():
-        places = atlas.index.get_indexer(rows.ravel()).reshape(rows.shape)
+        places = found.places(layer)
         one, two = (places[:, i] for i in np.triu_indices(rows.shape[1], 1))
         counts = (unit[one] != unit[two]) & (group[one] == group[two])
         share = _mean(kind[one] == kind[two], counts)
-        by_pair = np.stack([chances[o] for o in owners.tolist()])
-        by_pair = np.take_along_axis(by_pair, group[one], 1)
-        total = np.where(counts, by_pair, 0).sum(1)
-        chance = total / np.maximum(counts.sum(1), 1)
+        by_pair = np.take_along_axis(by_owner, group[one], 1)
+        chance = np.where(counts, by_pair, 0).sum(1) / np.maximum(counts.sum(1), 1)
         parts.append(_frame(queries, layer, share, chance))
     return pd.concat(parts, ignore_index=True).dropna(ignore_index=True)
 
 
 def _columns(
-    found: Found, queries: Any, what: str, own: bool = True
+    found: Found, queries: Any, what: str | None, own: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A column of the queries, and the same of the atlas."""
+    """A column of the queries, and the same of the atlas; of None, all share it."""
+    if what is None:
+        return np.zeros(len(found.p_values)), np.zeros(len(found.atlas))
     allowed = ("grade", "site") if own else tuple(_COLUMN)
     if what not in allowed:
         raise ValueError(f"{what!r} is unknown here; it takes one of {allowed}.")
@@ -128,7 +124,7 @@ def _columns(
 def _mean(hit: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Mean along rows over what counts; NaN where nothing does."""
     number = count.sum(1)
-    total = (hit & count.astype(bool)).sum(1)
+    total = (hit & count).sum(1)
     return np.divide(total, number, out=np.full(len(hit), np.nan), where=number > 0)
 
 

@@ -2,106 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from lrpbook_lib.data import patient_split
 from lrpbook_lib.files import whole_or_absent
 from lrpbook_lib.lrp import Explainer
 
-from .conformal import Support, nonconformity, p_values
-from .features import LayerReader, Wide, images_of, order_kept, read_layers
-from .fingerprint import ModelChangedError, fingerprint
-from .search import Distance, LayerIndex, check_distance
+from .conformal import Found, nonconformity, p_values
+from .features import images_of, order_kept, pooled, read_layers, units
+from .search import LayerIndex, Search
 
 #: What is kept of each atlas slice, beside its columns.
 _TABLE = ("row", "patient", "site", "case", "z", "label")
+#: What is kept of the index of each layer.
+_PARTS = ("columns", "mean", "scale")
 
 
-@dataclass(frozen=True)
-class Search:
-    """How neighbors are searched.
-
-    Attributes
-    ----------
-    layers
-        Names that ``Explainer.layers`` lists.
-    k
-        Neighbors at each layer.
-    distance : {"cosine", "euclidean", "manhattan"}
-        Between standardized columns.
-    width
-        Columns at most; wider layers are reduced.
-    wide : {"pool", "sketch"}
-        Reduced how: means over a grid, or a random projection.
-    composite
-        LRP rules for the pictures.
-    seed
-        Of the sketch, and of the patients set aside for calibration.
-    """
-
-    layers: tuple[str, ...]
-    k: int = 5
-    distance: Distance = "cosine"
-    width: int = 256
-    wide: Wide = "pool"
-    composite: str = "epsilon-plus"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("k", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
-        if not self.layers:
-            raise ValueError("layers is empty: name one hidden layer or more.")
-        check_distance(self.distance)
-
-
-@dataclass(frozen=True)
-class Found(Support):
-    """Neighbors of some queries, and what they support.
-
-    Attributes
-    ----------
-    neighbors : dict of str to ndarray of shape (Q, k)
-        By layer: positions in the atlas that was fitted, nearest first.
-    distances : dict of str to ndarray of shape (Q, k)
-    atlas : DataFrame
-        A row an atlas slice, its position the index: ``patient``, ``site``, ``case``,
-        ``z``, ``label``.
-    """
-
-    neighbors: dict[str, np.ndarray]
-    distances: dict[str, np.ndarray]
-    atlas: pd.DataFrame
-
-    def of(self, column: str, layer: str) -> np.ndarray:
-        """A column of the atlas for each neighbor, ``(Q, k)``."""
-        places = self.atlas.index.get_indexer(self.neighbors[layer].ravel())
-        return (
-            self.atlas[column].to_numpy()[places].reshape(self.neighbors[layer].shape)
-        )
-
-    def table(self) -> pd.DataFrame:
-        """A row a neighbor: query, layer, rank, row, distance, and who it is."""
-        parts = []
-        for layer, rows in self.neighbors.items():
-            queries, k = rows.shape
-            who = self.atlas.loc[rows.ravel()].reset_index(names="row")
-            who.insert(0, "query", np.repeat(np.arange(queries), k))
-            who.insert(1, "layer", layer)
-            who.insert(2, "rank", np.tile(np.arange(1, k + 1), queries))
-            who.insert(4, "distance", self.distances[layer].ravel())
-            parts.append(who)
-        return pd.concat(parts, ignore_index=True)
+class ModelChangedError(ValueError):
+    """A model that is not the one the neighbors were fitted with."""
 
 
 class SimilarCases:
@@ -133,17 +62,11 @@ class SimilarCases:
     ) -> None:
         layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.model, self.search = model, Search(layers, **settings)
-        s = self.search
-        self.readers = {
-            layer: LayerReader(model, layer, s.width, s.wide, s.composite, s.seed)
-            for layer in layers
+        #: One that starts at each layer.
+        self.explainers = {
+            layer: Explainer(model, self.search.composite, at=layer) for layer in layers
         }
         self.indices: dict[str, LayerIndex] = {}
-
-    @property
-    def explainers(self) -> dict[str, Explainer]:
-        """An explainer that starts at each layer."""
-        return {layer: reader.explainer for layer, reader in self.readers.items()}
 
     def fit(self, atlas: Any, calibration: Any | None = None) -> SimilarCases:
         """Read the atlas, and calibrate on patients that are not in it.
@@ -183,14 +106,13 @@ class SimilarCases:
         self.classes = tuple(atlas.classes)
         self.image_shape = tuple(atlas[0]["image"].shape)
         self.model_hash = fingerprint(self.model)
-        read = read_layers(self.readers, atlas, rows)
+        read = read_layers(self.explainers, atlas, self.search.width, rows)
         self.indices = {
             layer: LayerIndex.fit(found, self.search.distance, layer)
             for layer, found in read.items()
         }
         own = np.asarray(calibration.labels)
-        patient = np.asarray(calibration.patient)
-        found, _ = self._nearest(read_layers(self.readers, calibration), patient)
+        found, _ = self._nearest(calibration, np.asarray(calibration.patient))
         alpha = nonconformity(self._labels(found), len(self.classes))
         self.calibration = np.sort(alpha[np.arange(len(own)), own])
         return self
@@ -218,8 +140,7 @@ class SimilarCases:
                 f"The query has images of shape {shape}, the atlas of "
                 f"{self.image_shape}: extract both with the same size and sequences."
             )
-        columns = read_layers(self.readers, images)
-        rows, distances = self._nearest(columns, np.asarray(patient, dtype=str))
+        rows, distances = self._nearest(images, np.asarray(patient, dtype=str))
         alpha = nonconformity(self._labels(rows), len(self.classes))
         p = p_values(alpha, self.calibration)
         positions = self.atlas.index.to_numpy()
@@ -247,12 +168,12 @@ class SimilarCases:
         rows = rng.choice(len(slices), min(sample, len(slices)), replace=False)
         x = images_of(slices, np.sort(rows))
         table = {}
-        for layer, reader in self.readers.items():
-            units = reader.units(x)
-            full = units.flatten(1).cpu().numpy()
-            reduced = reader.reduce(units).cpu().numpy()
-            kept, ranks = order_kept(full, reduced, self.search.k)
-            table[layer] = (full.shape[1], reduced.shape[1], kept, ranks)
+        for layer, explainer in self.explainers.items():
+            full = units(explainer, x).cpu()
+            reduced = pooled(full, self.search.width)
+            both = full.flatten(1).numpy(), reduced.numpy()
+            kept = order_kept(*both, self.search.k)
+            table[layer] = (*(each.shape[1] for each in both), *kept)
         columns = ["units", "columns", "neighbors_kept", "rank_correlation"]
         frame = pd.DataFrame.from_dict(table, orient="index", columns=columns)
         return frame.rename_axis("layer")
@@ -276,7 +197,7 @@ class SimilarCases:
             text = column.dtype.kind not in "iu"
             arrays[f"atlas.{name}"] = column.astype(str) if text else column
         for layer, index in self.indices.items():
-            for part in ("columns", "mean", "scale"):
+            for part in _PARTS:
                 arrays[f"{layer}/{part}"] = getattr(index, part)
         path = Path(path).expanduser()
         with whole_or_absent(path) as beside, beside.open("wb") as stream:
@@ -304,18 +225,18 @@ class SimilarCases:
         cases.image_shape = tuple(about["image_shape"])
         table = {name: arrays[f"atlas.{name}"] for name in _TABLE[1:]}
         cases.atlas = pd.DataFrame(table, index=arrays["atlas.row"])
-        for layer in cases.readers:
-            columns, mean, scale = (
-                arrays[f"{layer}/{part}"] for part in ("columns", "mean", "scale")
-            )
-            index = LayerIndex(columns, mean, scale, cases.search.distance)
-            cases.indices[layer] = index
+        for layer in cases.explainers:
+            parts = {part: arrays[f"{layer}/{part}"] for part in _PARTS}
+            distance = cases.search.distance
+            cases.indices[layer] = LayerIndex(**parts, distance=distance)
         cases._check_fitted()
         return cases
 
     def _nearest(
-        self, columns: dict[str, np.ndarray], patient: np.ndarray
+        self, images: Any, patient: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Rows of the fitted table, and distances, for each layer ``(Q, k)``."""
+        columns = read_layers(self.explainers, images, self.search.width)
         atlas_patient = self.atlas["patient"].to_numpy(dtype=str)
         rows, distances = {}, {}
         for layer, index in self.indices.items():
@@ -350,3 +271,16 @@ def _known_labels(slices: Any, what: str) -> np.ndarray:
             "leave them out, slices.subset(slices.labels >= 0)."
         )
     return labels
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Sixteen hexadecimal digits that name layers, weights and buffers.
+
+    The same on every device; training mode and gradients make no difference.
+    """
+    known = hashlib.blake2b(repr(model).encode(), digest_size=8)
+    for name, tensor in model.state_dict().items():
+        known.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content = tensor.detach().cpu().contiguous().flatten()
+        known.update(content.view(torch.uint8).numpy().data)
+    return known.hexdigest()

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 
 def nonconformity(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -84,3 +85,44 @@ class Support:
     @property
     def confidence(self) -> np.ndarray:  # noqa: D102
         return 1 - np.sort(self.p_values, axis=1)[:, -2]
+
+
+@dataclass(frozen=True)
+class Found(Support):
+    """Neighbors of some queries, and what they support.
+
+    Attributes
+    ----------
+    neighbors : dict of str to ndarray of shape (Q, k)
+        By layer: positions in the atlas that was fitted, nearest first.
+    distances : dict of str to ndarray of shape (Q, k)
+    atlas : DataFrame
+        A row an atlas slice, its position the index: ``patient``, ``site``, ``case``,
+        ``z``, ``label``.
+    """
+
+    neighbors: dict[str, np.ndarray]
+    distances: dict[str, np.ndarray]
+    atlas: pd.DataFrame
+
+    def of(self, column: str, layer: str) -> np.ndarray:
+        """A column of the atlas for each neighbor, ``(Q, k)``."""
+        return self.atlas[column].to_numpy()[self.places(layer)]
+
+    def places(self, layer: str) -> np.ndarray:
+        """Row of the table ``atlas`` for each neighbor, ``(Q, k)``."""
+        rows = self.neighbors[layer]
+        return self.atlas.index.get_indexer(rows.ravel()).reshape(rows.shape)
+
+    def table(self) -> pd.DataFrame:
+        """A row a neighbor: query, layer, rank, row, distance, and who it is."""
+        parts = []
+        for layer, rows in self.neighbors.items():
+            queries, k = rows.shape
+            who = self.atlas.loc[rows.ravel()].reset_index(names="row")
+            who.insert(0, "query", np.repeat(np.arange(queries), k))
+            who.insert(1, "layer", layer)
+            who.insert(2, "rank", np.tile(np.arange(1, k + 1), queries))
+            who.insert(4, "distance", self.distances[layer].ravel())
+            parts.append(who)
+        return pd.concat(parts, ignore_index=True)

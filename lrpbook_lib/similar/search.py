@@ -10,6 +10,43 @@ import numpy as np
 Distance = Literal["cosine", "euclidean", "manhattan"]
 
 
+@dataclass(frozen=True)
+class Search:
+    """How neighbors are searched.
+
+    Attributes
+    ----------
+    layers
+        Names that ``Explainer.layers`` lists.
+    k
+        Neighbors at each layer.
+    distance : {"cosine", "euclidean", "manhattan"}
+        Between standardized columns.
+    width
+        Columns at most; wider layers are reduced to means over a grid.
+    composite
+        LRP rules for the pictures.
+    seed
+        Of the patients set aside for calibration.
+    """
+
+    layers: tuple[str, ...]
+    k: int = 5
+    distance: Distance = "cosine"
+    width: int = 256
+    composite: str = "epsilon-plus"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("k", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        if not self.layers:
+            raise ValueError("layers is empty: name one hidden layer or more.")
+        if self.distance not in (known := get_args(Distance)):
+            raise ValueError(f"distance is {self.distance!r}; it takes one of {known}.")
+
+
 @dataclass
 class LayerIndex:
     """The atlas at one layer.
@@ -117,12 +154,4 @@ class LayerIndex:
         return (
             np.take_along_axis(rows, first, 1),
             np.take_along_axis(distances, first, 1),
-        )
-
-
-def check_distance(distance: str) -> None:
-    """Refuse a distance that is not offered."""
-    if distance not in get_args(Distance):
-        raise ValueError(
-            f"distance is {distance!r}; it takes one of {get_args(Distance)}."
         )

@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from lrpbook_lib.files import quiet
 from lrpbook_lib.lrp import Explainer, region_sums
 
-from .cases import Found, SimilarCases
-from .features import BATCH, images_of
+from .cases import SimilarCases
+from .conformal import Found
+from .features import batches, images_of
 
 #: Tumor to tumor; tumor to elsewhere, either way round; elsewhere to elsewhere.
 SHARES = ("tumor_tumor", "tumor_elsewhere", "elsewhere_elsewhere")
@@ -55,12 +54,10 @@ def pair_shares(
         absorb; where it is zero, shares are NaN.
     """
     pairs = np.asarray(pairs).reshape(-1, 2)
-    left, right = (
-        _Regions(explainer, data, rows)
-        for data, rows in ((slices, pairs[:, 0]), (others, pairs[:, 1]))
-    )
-    between = left.sums @ right.sums.transpose(1, 2)  # (P, 2, 2)
-    by_area = left.area[:, :, None] * right.area[:, None, :]
+    sums, area = _regions(explainer, slices, pairs[:, 0])
+    other_sums, other_area = _regions(explainer, others, pairs[:, 1])
+    between = sums @ other_sums.transpose(1, 2)  # (P, 2, 2)
+    by_area = area[:, :, None] * other_area[:, None, :]
     total = between.sum((1, 2))
     shares = between / torch.where(total == 0, torch.nan, total)[:, None, None]
     columns = {**_three(shares, ""), **_three(by_area, "chance_")}
@@ -159,9 +156,7 @@ def block_similarity(
             images, lambda z: z * torch.rand(z.shape, generator=generator).to(z)
         )
     lit = torch.stack([(heat.abs().sum(1) * mask).any() for mask in masks])
-    lit[
-        0
-    ] |= ~lit.any()  # of a silent layer all sums are zero: one block tells the shape
+    lit[0] |= ~lit.any()  # of a silent layer one block of zeros tells the shape
     some = region_sums(explainer, images, masks[lit])  # (N + 1, lit blocks, M)
     sums = some.new_zeros(len(images), blocks**2, some.shape[2])
     sums[:, lit] = some
@@ -169,27 +164,23 @@ def block_similarity(
     return between.reshape(len(others), *[blocks] * 4)
 
 
-class _Regions:
+def _regions(
+    explainer: Explainer, data: Any, rows: np.ndarray
+) -> tuple[Tensor, Tensor]:
     """Unit sums of tumor and elsewhere, ``(P, 2, M)``, and their parts of the brain."""
-
-    def __init__(self, explainer: Explainer, data: Any, rows: np.ndarray) -> None:
-        once, back = np.unique(rows, return_inverse=True)
-        device = next(explainer.model.parameters()).device
-        sums, area = [], []
-        starts = range(0, len(once), BATCH)
-        idle = quiet() or len(starts) < 20
-        for start in tqdm(starts, desc="unit sums", disable=idle, leave=False):
-            some = once[start : start + BATCH]
-            items = [data[int(i)] for i in some]
-            tumor = torch.stack([item["tumor"] > 0 for item in items])
-            brain = torch.stack([item["brain"] for item in items]) | tumor
-            masks = torch.stack([tumor, ~tumor], 1).to(device)
-            x = images_of(data, some).to(device)
-            sums.append(region_sums(explainer, x, masks).cpu())
-            inside = torch.stack([tumor, brain & ~tumor], 1).flatten(2).sum(2).double()
-            area.append(inside / inside.sum(1, keepdim=True).clamp(min=1))
-        self.sums = torch.cat(sums).double()[back]
-        self.area = torch.cat(area)[back]
+    once, back = np.unique(rows, return_inverse=True)
+    device = next(explainer.model.parameters()).device
+    sums, area = [], []
+    for some in batches(once, "unit sums"):
+        items = [data[int(i)] for i in some]
+        tumor = torch.stack([item["tumor"] > 0 for item in items])
+        brain = torch.stack([item["brain"] for item in items]) | tumor
+        masks = torch.stack([tumor, ~tumor], 1).to(device)
+        x = images_of(data, some).to(device)
+        sums.append(region_sums(explainer, x, masks).cpu())
+        inside = torch.stack([tumor, brain & ~tumor], 1).flatten(2).sum(2).double()
+        area.append(inside / inside.sum(1, keepdim=True).clamp(min=1))
+    return torch.cat(sums).double()[back], torch.cat(area)[back]
 
 
 def _three(between: Tensor, prefix: str) -> dict[str, np.ndarray]:

@@ -3,7 +3,6 @@ from .arms import (
 )
 from .callbacks import (
     Callback as Callback,
-    EarlyStop as EarlyStop,
     HeatmapSnapshots as HeatmapSnapshots,
     KeepBest as KeepBest,
     read_snapshots as read_snapshots,
@@ -20,7 +19,6 @@ from .finite import (
     NonFiniteError as NonFiniteError,
 )
 from .grid import (
-    read_grid as read_grid,
     run_grid as run_grid,
 )
 from .metrics import (
@@ -37,12 +35,12 @@ from .settings import (
     Hardware as Hardware,
     TrainSettings as TrainSettings,
 )
-from .stamped import (
-    stamped_model as stamped_model,
-)
 from .statistics import (
     bootstrap_interval as bootstrap_interval,
-    paired_test as paired_test,
+)
+from .trained import (
+    TrainedModel as TrainedModel,
+    read_model as read_model,
 )
 from .trainer import (
     Trainer as Trainer,

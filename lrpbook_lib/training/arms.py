@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-METRICS = ("accuracy", "balanced_accuracy", "f1_weighted", "auc", "score", "chance")
+from .metrics import mean_told, weighted
+from .statistics import percentiles
 
 
 def compare(
@@ -87,14 +88,9 @@ def _must_pair(
 
 def _interval(values: np.ndarray, level: float) -> dict[str, float]:
     """The first value is the estimate itself, the others are draws."""
-    nan = float("nan")
-    drawn = values[1:][np.isfinite(values[1:])]
-    low, high = (
-        np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-        if len(drawn) and np.isfinite(values[0])
-        else (nan, nan)
-    )
-    return {"estimate": float(values[0]), "low": float(low), "high": float(high)}
+    known = np.isfinite(values[0])
+    low, high = percentiles(values[1:] if known else values[:0], level)
+    return {"estimate": float(values[0]), "low": low, "high": high}
 
 
 def _draws(
@@ -107,81 +103,16 @@ def _draws(
     patients = _multiplicities(rng, draws, len(names))
     often = _multiplicities(rng, draws, len(runs))
     each = [
-        _metrics(run, patients[:, run["patient"].map(place).to_numpy()], classes)
+        weighted(run, patients[:, run["patient"].map(place).to_numpy()], classes)
         for run in runs
     ]
-    found = {}
-    for metric in each[0]:
-        values = np.stack([one[metric] for one in each], 1)  # (1 + draws, runs)
-        told = np.isfinite(values) * often
-        with np.errstate(invalid="ignore"):
-            total = (np.nan_to_num(values) * told).sum(1)
-            found[metric] = total / told.sum(1)
-    return found
+    return {
+        metric: mean_told(np.stack([one[metric] for one in each]), often.T)
+        for metric in each[0]
+    }
 
 
 def _multiplicities(rng: np.random.Generator, draws: int, n: int) -> np.ndarray:
     """How often each of ``n`` is drawn; in the first row, once each."""
     drawn = rng.multinomial(n, np.full(n, 1 / n), size=draws)
     return np.vstack([np.ones((1, n)), drawn])
-
-
-def _metrics(
-    run: pd.DataFrame, weight: np.ndarray, classes: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Metrics of a run for each row of slice weights ``(draws, N)``."""
-    label = run["label"].to_numpy()
-    said = run["predicted"].to_numpy()
-    count = sum(column.startswith("p_") for column in run.columns)
-    total = weight.sum(1)
-    recalls, f1, shares = [], [], []
-    for c in range(count):
-        of_class = weight @ (label == c)
-        hit = weight @ ((label == c) & (said == c))
-        recalls.append(_ratio(hit, of_class))
-        f1.append(_ratio(2 * hit, of_class + weight @ (said == c)))
-        shares.append(_ratio(of_class, total))
-    recall, share = np.array(recalls), np.array(shares)
-    with np.errstate(invalid="ignore"):
-        told = np.isfinite(recall)
-        balanced = _ratio(np.nan_to_num(recall).sum(0), told.sum(0).astype(float))
-        weighted = (np.nan_to_num(np.array(f1)) * share).sum(0)
-    found = {
-        "accuracy": _ratio(weight @ (label == said), total),
-        "balanced_accuracy": balanced,
-        "f1_weighted": weighted,
-        "auc": np.mean(
-            [
-                _auc(label == c, run[f"p_{c}"].to_numpy(), weight)
-                for c in ([1] if count == 2 else range(count))
-            ],
-            axis=0,
-        ),
-    }
-    masked = run["chance"].to_numpy() > 0
-    groups = [("", masked)]
-    groups += [(f"_{name}", masked & (label == c)) for c, name in enumerate(classes)]
-    for suffix, group in groups:
-        for column in ("score", "chance"):
-            values = run[column].to_numpy() * group
-            found[column + suffix] = _ratio(weight @ values, weight @ group)
-    return found
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(above / below)
-
-
-def _auc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted probability that a positive slice scores above a negative one."""
-    _, group = np.unique(score, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(group[order]) > 0])
-    sums = [
-        np.add.reduceat((weight * side)[:, order], starts, axis=1)
-        for side in (truth, ~truth)
-    ]
-    positive, negative = sums
-    below = np.cumsum(negative, 1) - negative / 2  # ties count half
-    return _ratio((positive * below).sum(1), positive.sum(1) * negative.sum(1))

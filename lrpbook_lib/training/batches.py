@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from lrpbook_lib.data import Augment, Augmented
 
 
 class Numbered(Dataset):
-    """A dataset whose items tell their position, as ``index``."""
+    """A dataset asked for whole batches, which tell positions as ``index``.
+
+    They are read at once where the dataset has ``batch(positions)``, else one by one.
+    """
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -22,8 +25,16 @@ class Numbered(Dataset):
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**self.data[index], "index": index}
+    def __getitem__(self, positions: Sequence[int]) -> dict[str, Any]:
+        return self.batch(positions)
+
+    def batch(self, positions: Sequence[int]) -> dict[str, Any]:
+        """The items at these positions, stacked."""
+        if hasattr(self.data, "batch"):
+            found = self.data.batch(positions)
+        else:
+            found = default_collate([self.data[i] for i in positions])
+        return {**found, "index": torch.tensor(positions)}
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -62,7 +73,8 @@ class EpochBatches(Sampler[list[int]]):
         return [batch for batch in batches if len(batch) >= self.world]
 
     def __len__(self) -> int:
-        return len(self.whole())
+        full, rest = divmod(self.size, self.batch_size)
+        return full + (rest >= self.world)
 
     def __iter__(self) -> Iterator[list[int]]:
         for batch in self.whole():
@@ -96,18 +108,19 @@ class TrainLoader:
         workers: int = 0,
         pin: bool = False,
     ) -> None:
-        numbered = Numbered(data)
-        self.augmented = Augmented(numbered, augment, seed) if augment else None
+        source = Numbered(data)
+        self.augmented = Augmented(source, augment, seed) if augment else None
         self.batches = EpochBatches(len(data), batch_size, seed, rank, world)
         # No worker outlives its epoch: each starts with the epoch's own number.
         self.loader: DataLoader = DataLoader(
-            self.augmented or numbered,
-            batch_sampler=self.batches,
+            Numbered(self.augmented) if self.augmented else source,
+            batch_size=None,
+            sampler=self.batches,
             num_workers=workers,
             pin_memory=pin,
         )
 
-    def epoch(self, number: int) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+    def epoch(self, number: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """Pairs of the size of the whole batch and this process's part of it."""
         self.batches.epoch = number
         if self.augmented is not None:
@@ -120,12 +133,11 @@ def ordered_loader(
     data: Any, batch_size: int, rank: int = 0, world: int = 1, workers: int = 0
 ) -> DataLoader:
     """Every world-th sample in order; processes with one less repeat the last one."""
-    numbered = Numbered(data)
     share = -(-len(data) // world)
     mine = [min(rank + i * world, len(data) - 1) for i in range(share)]
-    return DataLoader(
-        torch.utils.data.Subset(numbered, mine), batch_size, num_workers=workers
-    )
+    batches = [mine[i : i + batch_size] for i in range(0, share, batch_size)]
+    source = Numbered(data)
+    return DataLoader(source, batch_size=None, sampler=batches, num_workers=workers)
 
 
 def seed_epoch(seed: int, epoch: int, rank: int) -> None:
@@ -136,10 +148,3 @@ def seed_epoch(seed: int, epoch: int, rank: int) -> None:
     """
     words = np.random.SeedSequence([seed, epoch, rank])
     torch.manual_seed(int(words.generate_state(1)[0]))
-
-
-@contextmanager
-def own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Seeds set within leave the random numbers of the caller as they were."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield

@@ -1,70 +1,108 @@
-"""What training does, in a few numbers: whether old results still hold.
+"""What the library does, in a few numbers: whether old results still hold.
 
 Experiments of hours cannot be repeated after every edit, and a hash of the code would
 call them stale for a reworded comment. A stamp therefore keeps what a tiny training
-with every loss came to. As long as the code comes to the same, the results hold.
+came to with each loss, rule and network that its experiments use. As long as the code
+comes to the same, the results hold; what they do not use, does not concern them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import cache
 
 import numpy as np
+import pandas as pd
 import torch
 
 from lrpbook_lib.data import SliceSet
-from lrpbook_lib.data.phantom.cohort import RECIPE
+from lrpbook_lib.data.phantom.knobs import RECIPE
 from lrpbook_lib.data.slices.extract import VERSION
-from lrpbook_lib.guidance import LOSSES, CrossEntropy, LRPLoss, Schedule
-from lrpbook_lib.models import GliomaCNN, SliceNet
+from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule
+from lrpbook_lib.models import NETWORKS
 
+from .arms import compare
+from .experiment import Experiment, PhantomData
 from .settings import TrainSettings
 from .trainer import Trainer
 
 #: Floats of another processor differ in their last digits; ten steps widen that.
 TOLERANCE = 1e-3
 
+_NETWORK, _RULE = "GliomaCNN", "epsilon-plus"
 
-def behavior() -> dict[str, float]:
-    """Loss and tumor score after a few steps with each loss, rule and network.
 
-    Seconds; no data needed. Versions of phantom and slices are told along.
+def behavior(experiments: Iterable[Experiment]) -> dict[str, float]:
+    """What everything comes to that these experiments use, seconds for all there is.
+
+    Loss and tumor score after a few steps with each loss, with each LRP rule and with
+    each network; the versions of phantom and slices.
     """
-    found: dict[str, float] = {"phantom": RECIPE, "slices": VERSION}
-    runs: dict[str, tuple[Any, int, CrossEntropy, str]] = {
-        name: (GliomaCNN, 16, kind(), "epsilon-plus") for name, kind in LOSSES.items()
-    }
-    for rule in ("epsilon", "epsilon-alpha2-beta1"):
-        runs[f"LRPLoss, {rule}"] = (GliomaCNN, 16, LRPLoss(1), rule)
-    runs["SliceNet"] = (SliceNet, 54, LRPLoss(2), "epsilon-plus")
-    for name, (network, size, loss, rule) in runs.items():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            model = network(size=size)
-        settings = TrainSettings(
-            epochs=1, batch_size=8, lr=1e-4, composite=rule, schedule=Schedule()
-        )
-        trainer = Trainer(model, loss, settings)
-        noise = _noise(size)
-        trainer.fit(noise)
-        after = trainer.evaluate(noise)
-        found |= {f"{name}: {key}": after[key] for key in ("loss", "score")}
-    return found
+    found: dict[str, float] = {}
+    for e in experiments:
+        if isinstance(e.data, PhantomData):
+            found |= {"phantom": RECIPE, "slices": VERSION}
+        kind, rules = type(e.loss), {e.settings.composite, e.settings.judge}
+        found |= _trained(kind.__name__, kind())
+        for rule in rules - {_RULE, None}:
+            found |= _trained(f"LRPLoss, {rule}", LRPLoss(1), rule=str(rule))
+        if e.model != _NETWORK:
+            found |= _trained(e.model, LRPLoss(2), network=e.model)
+    return dict(sorted(found.items()))
 
 
 def changes(known: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
-    """Where two behaviors differ, a line each; numbers known of only one count too."""
-    missing = float("nan")
-    pairs = [
-        (key, known.get(key, missing), now.get(key, missing))
-        for key in {**known, **now}
-    ]
+    """Where a behavior that was known differs now, a line each."""
+    lost = float("nan")
     return [
         f"{key}: {then:.6g}, now {here:.6g}"
-        for key, then, here in pairs
+        for key, then in known.items()
+        for here in [now.get(key, lost)]
         if not abs(then - here) <= TOLERANCE * max(abs(then), abs(here), 1e-3)
     ]
+
+
+@cache
+def comparison() -> dict[str, float]:
+    """What the comparison of two arms comes to, of three runs each."""
+    rng = np.random.default_rng(0)
+    label, p = np.repeat(np.arange(12) % 2, 3), rng.random((6, 36))
+    runs = [
+        pd.DataFrame(
+            {
+                "label": label,
+                "predicted": (p[i] > 0.5).astype(int),
+                "p_0": 1 - p[i],
+                "p_1": p[i],
+                "score": p[i - 1] / 2,
+                "chance": np.where(p[i - 2] > 0.2, 0.1, 0.0),
+                "patient": np.repeat([f"p{k}" for k in range(12)], 3),
+            }
+        )
+        for i in range(6)
+    ]
+    table = compare({"a": runs[:3], "b": runs[3:]}, "a", ("x", "y"), draws=50)
+    columns = ("estimate", "low", "high", "difference_low", "difference_high")
+    return {f"compare: {c}": float(table[c].abs().sum()) for c in columns}
+
+
+@cache
+def _trained(
+    name: str, loss: CrossEntropy, rule: str = _RULE, network: str = _NETWORK
+) -> dict[str, float]:
+    kind = NETWORKS[network]
+    size = getattr(kind, "least_size", 16)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = kind(size=size)
+    settings = TrainSettings(
+        epochs=1, batch_size=8, lr=1e-4, composite=rule, schedule=Schedule()
+    )
+    trainer = Trainer(model, loss, settings)
+    noise = _noise(size)
+    trainer.fit(noise)
+    after = trainer.evaluate(noise)
+    return {f"{name}: {key}": after[key] for key in ("loss", "score")}
 
 
 def _noise(size: int, samples: int = 24) -> SliceSet:

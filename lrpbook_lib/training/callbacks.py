@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from lrpbook_lib.files import whole_or_absent
@@ -24,49 +23,10 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Does nothing; derive from it and override either method."""
+    """Does nothing; derive from it and override its method."""
 
     def epoch_end(self, trainer: Trainer) -> None:
         """Called by the first process once the history has its row for the epoch."""
-
-    def stop(self, trainer: Trainer) -> bool:
-        """Whether training ends here; asked in every process before each epoch."""
-        return False
-
-
-def _column(trainer: Trainer, name: str) -> pd.Series:
-    history = trainer.history
-    if len(history) and name not in history:
-        raise KeyError(
-            f"The history has no column {name!r}; it has {', '.join(history.columns)}."
-        )
-    return history[name] if len(history) else pd.Series(dtype=float)
-
-
-@dataclass
-class EarlyStop(Callback):
-    """Stop when a column of the history has not improved for some epochs.
-
-    Attributes
-    ----------
-    monitor
-        Name of the column.
-    patience
-        Epochs to wait for an improvement.
-    higher_is_better
-    """
-
-    monitor: str = "val_loss"
-    patience: int = 5
-    higher_is_better: bool = False
-
-    def stop(self, trainer: Trainer) -> bool:
-        """Whether the best epoch lies more than ``patience`` epochs back."""
-        values = _column(trainer, self.monitor).to_numpy(dtype=float)
-        if not np.isfinite(values).any():
-            return False
-        values = values if self.higher_is_better else -values
-        return len(values) - 1 - int(np.nanargmax(values)) >= self.patience
 
 
 @dataclass
@@ -85,19 +45,26 @@ class KeepBest(Callback):
 
     def epoch_end(self, trainer: Trainer) -> None:
         """Write if the last epoch is the best so far."""
-        values = _column(trainer, self.monitor).to_numpy(dtype=float)
+        history = trainer.history
+        if self.monitor not in history:
+            raise KeyError(
+                f"The history has no column {self.monitor!r}; it has "
+                f"{', '.join(history.columns)}."
+            )
+        values = history[self.monitor].to_numpy(dtype=float)
         values = values if self.higher_is_better else -values
         if np.isfinite(values[-1]) and (values[:-1] >= values[-1]).sum() == 0:
             weights = {f"model.{k}": v for k, v in trainer.model.state_dict().items()}
             path = trainer.need_folder("KeepBest") / "best.safetensors"
-            write_tensors(path, weights, epoch=len(values) - 1)
+            about = trainer.state.about() if trainer.state else {}
+            write_tensors(path, weights, epoch=len(values) - 1, **about)
 
 
 class HeatmapSnapshots(Callback):
     """Relevance of the same slices after every epoch, to be leafed through.
 
     Each epoch is a file ``snapshots/epoch_0000.npz`` with ``relevance``
-    ``(n, C, H, W)`` float16, scaled to a largest magnitude of one a slice, and
+    ``(n, C, *space)`` float16, scaled to a largest magnitude of one a slice, and
     ``probability`` ``(n,)`` of the true class.
 
     Parameters
@@ -122,7 +89,8 @@ class HeatmapSnapshots(Callback):
         if epoch % self.every:
             return
         logits, relevance = trainer.explain(self.images, self.labels)
-        peak = relevance.abs().amax((1, 2, 3), keepdim=True)
+        peak = relevance.flatten(1).abs().amax(1)
+        peak = peak.reshape(-1, *[1] * (relevance.ndim - 1))
         scaled = relevance / torch.where(peak > 0, peak, 1.0)
         probability = logits.softmax(1).gather(1, self.labels[:, None])[:, 0]
         folder = trainer.need_folder("HeatmapSnapshots") / "snapshots"
@@ -141,7 +109,7 @@ def read_snapshots(folder: str | Path) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to ndarray
-        ``epoch`` (E,), ``relevance`` (E, n, C, H, W), ``probability`` (E, n).
+        ``epoch`` (E,), ``relevance`` ``(E, n, C, *space)``, ``probability`` (E, n).
     """
     files = sorted((Path(folder) / "snapshots").glob("epoch_*.npz"))
     if not files:

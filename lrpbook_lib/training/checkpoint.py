@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from lrpbook_lib.files import whole_or_absent
+from lrpbook_lib.guidance import CrossEntropy
+from lrpbook_lib.models import ModelSpec
 
-from .plain import differences
+from .plain import differences, to_dict
+from .settings import TrainSettings
 
 
 class CheckpointError(ValueError):
@@ -57,6 +62,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, {name: json.loads(text) for name, text in about.items()}
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What a training is: it goes on from no checkpoint of another one.
+
+    Attributes
+    ----------
+    loss
+    settings
+        With the schedule that goes with the number of epochs. Nothing else depends on
+        that number: a training may become longer.
+    samples
+        Size of the data.
+    """
+
+    loss: CrossEntropy
+    settings: TrainSettings
+    samples: int
+
+
 @dataclass
 class TrainState:
     """What a training needs to go on as if nothing had happened.
@@ -67,13 +91,40 @@ class TrainState:
     Attributes
     ----------
     identity
-        Loss, settings and size of the data, to be compared before going on.
+        To be compared before going on.
+    spec
+        What the network is, to whoever wants to use it.
+    data
+        Digest of what it is trained on.
     rows
         The history so far, a dictionary an epoch.
     """
 
-    identity: dict[str, Any]
+    identity: Identity
+    spec: ModelSpec
+    data: str
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def begin(
+        cls, model: nn.Module, loss: CrossEntropy, settings: TrainSettings, data: Any
+    ) -> TrainState:
+        """Of a training before its first epoch."""
+        settled = replace(settings, schedule=settings.strength)
+        with torch.random.fork_rng(devices=[]):  # an item may be drawn at random
+            return cls(
+                Identity(loss, settled, len(data)),
+                ModelSpec.of(model, data),
+                data_digest(data),
+            )
+
+    def about(self) -> dict[str, Any]:
+        """What stands in every file with weights of this training."""
+        return {
+            "identity": to_dict(self.identity),
+            "spec": to_dict(self.spec),
+            "data": self.data,
+        }
 
     def save(
         self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
@@ -85,13 +136,8 @@ class TrainState:
             for name, value in values.items():
                 if isinstance(value, Tensor):
                     tensors[f"optimizer.{number}.{name}"] = value
-        write_tensors(
-            path,
-            tensors,
-            identity=self.identity,
-            rows=self.rows,
-            groups=state["param_groups"],
-        )
+        groups = state["param_groups"]
+        write_tensors(path, tensors, **self.about(), rows=self.rows, groups=groups)
 
     def load(
         self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
@@ -100,7 +146,8 @@ class TrainState:
         tensors, about = read_tensors(path)
         if "identity" not in about:
             raise CheckpointError(f"{path} holds tensors, but no training.")
-        if changed := differences(about["identity"], self.identity):
+        differ = differences(about["identity"], self.identity)
+        if changed := [d for d in differ if not d.startswith("settings.epochs")]:
             raise CheckpointError(
                 f"{path} was written with other settings ({'; '.join(changed)}). Go on "
                 "with those, or name another folder."
@@ -118,6 +165,14 @@ class TrainState:
         self.rows = about["rows"]
 
 
+def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's part of a checkpoint, of either kind."""
+    prefix = "model."
+    return {
+        k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)
+    }
+
+
 def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
     """Put the weights of a checkpoint, of either kind, into a model.
 
@@ -128,9 +183,24 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
         A ``checkpoint.safetensors`` of a trainer, or what
         :class:`~lrpbook_lib.training.KeepBest` wrote.
     """
-    tensors, _ = read_tensors(Path(path))
-    prefix = "model."
-    model.load_state_dict(
-        {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
-    )
+    model.load_state_dict(weights_of(read_tensors(Path(path))[0]))
     return model
+
+
+def data_digest(data: Any, samples: int = 16) -> str:
+    """Sixteen hexadecimal digits that name a dataset: its size, and some of its items.
+
+    Parameters
+    ----------
+    data : Dataset
+        Of dictionaries of arrays or tensors.
+    samples : int
+        How many items are read, from all over it.
+    """
+    made = hashlib.blake2b(str(len(data)).encode(), digest_size=8)
+    for i in np.linspace(0, len(data) - 1, min(len(data), samples)).round():
+        item = data[int(i)]
+        for name in ("image", "label", "tumor", "brain"):
+            if name in item:
+                made.update(torch.as_tensor(item[name]).double().cpu().numpy().data)
+    return made.hexdigest()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from lrpbook_lib.data import PhantomSettings, SliceRecipe
+from lrpbook_lib.files import digest
 from lrpbook_lib.guidance import CrossEntropy
 from lrpbook_lib.guidance.masks import Kind
+from lrpbook_lib.models import NETWORKS
 
-from .plain import SettingsError, digest, from_dict, to_dict
+from .plain import SettingsError, chosen, differences, from_dict, near, to_dict
 from .settings import TrainSettings
 
 
@@ -55,7 +59,7 @@ class MaskSettings:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All settings of a run. Equal settings are the same run, anywhere.
+    """All settings of a run. Equal settings are the same run, anywhere and ever after.
 
     One training is judged twice: on held-out patients of the sites it was trained on
     (a fold), and on the patients of sites it has never seen.
@@ -71,7 +75,8 @@ class Experiment:
     fold, folds
         Which fold of the patients of the other sites is the test, of how many.
     model
-        Name of a network of :mod:`lrpbook_lib.models`.
+        Name of a network of :mod:`lrpbook_lib.models`, or of one's own that is
+        registered there and takes ``channels``, ``classes`` and ``size``.
     loss
         A guidance loss.
     settings
@@ -92,7 +97,7 @@ class Experiment:
     held_out: tuple[str, ...] | None = None
     fold: int = 0
     folds: int = 5
-    model: Literal["GliomaCNN", "SliceNet"] = "GliomaCNN"
+    model: str = "GliomaCNN"
     loss: CrossEntropy = field(default_factory=CrossEntropy)
     settings: TrainSettings = field(default_factory=TrainSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
@@ -102,9 +107,11 @@ class Experiment:
     def __post_init__(self) -> None:
         if not 0 <= self.fold < self.folds:
             raise SettingsError(f"fold={self.fold} lies outside 0 to {self.folds - 1}.")
-        if self.model not in ("GliomaCNN", "SliceNet"):
+        if self.model not in NETWORKS:
             raise SettingsError(
-                f"model is {self.model!r}; it takes GliomaCNN or SliceNet."
+                f"model is {self.model!r}{near(self.model, NETWORKS)}; it takes one of "
+                f"{', '.join(NETWORKS)}, or one of your own that is registered with "
+                "lrpbook_lib.models.register_network."
             )
         if self.curve not in ("patients", "site", "both", "none"):
             raise SettingsError(
@@ -113,8 +120,32 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """Sixteen hexadecimal digits, the same on every machine: the folder's name."""
-        return digest(self.to_dict())
+        """Sixteen hexadecimal digits, the same on every machine: the folder's name.
+
+        They follow from what was chosen, not from what was left at its default: a
+        setting that the library learns later renames no run.
+        """
+        return digest(chosen(self))
+
+    def home(self, folder: str | Path) -> Path:
+        """The folder of the run below ``folder``.
+
+        Raises
+        ------
+        SettingsError
+            If a run of this name had other settings: a default has changed since, and
+            old numbers would pass for new ones.
+        """
+        home = Path(folder) / self.name
+        record = home / "experiment.json"
+        if record.is_file():
+            known = json.loads(record.read_text("utf-8"))
+            if changed := differences(known, self):
+                raise SettingsError(
+                    f"{home} was run when a default was another: "
+                    f"{'; '.join(changed)}. Undo the change, or name another folder."
+                )
+        return home
 
     def but(self, **changes: Any) -> Experiment:
         """The same experiment with other settings.
@@ -145,15 +176,3 @@ class Experiment:
     def from_dict(cls, plain: Mapping[str, Any]) -> Experiment:
         """Settings read from a file; an unknown key is an error that names it."""
         return from_dict(cls, plain)
-
-    def flat(self) -> dict[str, Any]:
-        """Settings by dotted name, for the columns of a table of results."""
-        return dict(_flat(self.to_dict()))
-
-
-def _flat(plain: Mapping[str, Any], where: str = "") -> Any:
-    for key, value in plain.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{where}{key}.")
-        else:
-            yield f"{where}{key}", value

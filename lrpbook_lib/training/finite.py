@@ -21,41 +21,67 @@ class NonFiniteError(ArithmeticError):
         self.batch = batch
 
 
-def stop_unless_finite(
-    value: Tensor,
-    what: str,
-    batch: Mapping[str, Any],
-    model: nn.Module,
-    folder: Path | None,
-    when: Mapping[str, int],
-) -> None:
-    """Raise where a value is NaN or infinite, batch and weights saved.
+class Watch:
+    """Looks at loss and gradient of every step, and stops at a NaN or an infinity.
+
+    To look is to wait for a GPU. ``late``, each step is looked at while the next one is
+    under way; the weights from before it are kept until then.
 
     Parameters
     ----------
-    value : Tensor
-        A number.
-    what : str
-        Its name, for the message.
-    batch : mapping
-        As loaded.
     model : nn.Module
     folder : Path, optional
-        Where to save; default a temporary folder.
-    when : mapping of str to int
-        Epoch, step and rank.
+        Where to save batch and weights; default a temporary folder.
+    rank : int
+        Of this process.
+    late : bool
     """
-    if bool(torch.isfinite(value)):
-        return
-    home = folder or Path(tempfile.mkdtemp(prefix="lrpbook-"))
-    path = home / f"not_finite_rank{when['rank']}.safetensors"
-    tensors = {name: v for name, v in batch.items() if isinstance(v, Tensor)}
-    tensors |= {f"model.{name}": v for name, v in model.state_dict().items()}
-    write_tensors(path, tensors, **when)
-    raise NonFiniteError(
-        f"The {what} is {float(value)} in epoch {when['epoch']}, step {when['step']}. "
-        f"The batch and the weights are in {path}. Look for NaN in its images; "
-        "otherwise lower the learning rate, raise the floor of the score, or warm up "
-        "longer.",
-        path,
-    )
+
+    def __init__(
+        self, model: nn.Module, folder: Path | None, rank: int, late: bool
+    ) -> None:
+        self.model, self.folder, self.rank, self.late = model, folder, rank, late
+        self.before: list[Tensor] = []
+        self.waiting: tuple[Any, ...] | None = None
+
+    def step(
+        self, total: Tensor, norm: Tensor, batch: Mapping[str, Any], **when: int
+    ) -> None:
+        """Look at loss and norm of a gradient, before the optimizer takes it."""
+        self.look()
+        numbers, done = torch.stack([total.detach(), norm.detach()]), None
+        if self.late:
+            self.before = [p.detach().clone() for p in self.model.parameters()]
+            numbers = numbers.to("cpu", non_blocking=True)
+        if total.is_cuda:
+            done = torch.cuda.Event()
+            done.record()
+        self.waiting = numbers, done, batch, when
+        if not self.late:
+            self.look()
+
+    def look(self) -> None:
+        """Look at what has not been looked at; raise with batch and weights saved."""
+        if self.waiting is None:
+            return
+        numbers, done, batch, when = self.waiting
+        self.waiting = None
+        if done is not None:
+            done.synchronize()
+        total, norm = numbers.tolist()
+        if bool(numbers.isfinite().all()):
+            return
+        for parameter, value in zip(self.model.parameters(), self.before, strict=False):
+            parameter.data.copy_(value)
+        home = self.folder or Path(tempfile.mkdtemp(prefix="lrpbook-"))
+        path = home / f"not_finite_rank{self.rank}.safetensors"
+        tensors = {name: v for name, v in batch.items() if isinstance(v, Tensor)}
+        tensors |= {f"model.{name}": v for name, v in self.model.state_dict().items()}
+        write_tensors(path, tensors, **when, rank=self.rank)
+        what = f"gradient is {norm}" if numbers[0].isfinite() else f"loss is {total}"
+        raise NonFiniteError(
+            f"The {what} in epoch {when['epoch']}, step {when['step']}. The batch and "
+            f"the weights are in {path}. Look for NaN in its images; otherwise lower "
+            "the learning rate, raise the floor of the score, or warm up longer.",
+            path,
+        )

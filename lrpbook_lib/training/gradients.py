@@ -8,18 +8,52 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+Outputs = Sequence[Tensor | None]
+
+
+def cut(made: Outputs, guided: bool = True) -> tuple[Tensor, Tensor | None]:
+    """Logits and map as leaves, of which the loss is then computed, and only once.
+
+    Parameters
+    ----------
+    made : sequence of Tensor or None
+        Logits and map as the network made them, with their graph.
+    guided : bool
+        Whether the loss depends on the map: where its strength is zero, it does not.
+    """
+    logits, relevance = made
+    assert logits is not None
+    if relevance is not None:
+        if not relevance.requires_grad:
+            raise ValueError(
+                "The map that the loss wants has no graph, as those of captum: no loss "
+                "can be trained through it. It can judge: TrainSettings(judge=...)."
+            )
+        relevance = relevance.detach().requires_grad_(guided)
+    return logits.detach().requires_grad_(), relevance
+
 
 def backward(
     total: Tensor,
-    held: Tensor | None,
+    leaves: Outputs,
+    made: Outputs,
     parameters: Sequence[nn.Parameter],
-    limit: float | None,
     fabric: Any,
-) -> tuple[Tensor, Tensor] | None:
+    *,
+    limit: float | None = None,
+    clip: float | None = None,
+    apart: bool = True,
+) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
     r"""Put the gradient of a loss into ``.grad``, averaged over processes.
 
-    Let :math:`g_C` be the gradient of the loss with its map held fixed, and :math:`g_R`
-    what reaches the weights through the map. The gradient is
+    Let :math:`L(z, R)` be the loss of logits and map. The gradient of the loss with its
+    map held fixed, and what reaches the weights :math:`\theta` through the map, are
+
+    .. math:: g_C = \frac{\partial z}{\partial \theta}^T \frac{\partial L}{\partial z},
+        \qquad
+        g_R = \frac{\partial R}{\partial \theta}^T \frac{\partial L}{\partial R}
+
+    and their sum is the gradient of the loss. Put into ``.grad`` is
 
     .. math:: g = g_C + \min\left(1, \ell \frac{\|g_C\|}{\|g_R\|}\right) g_R
 
@@ -31,25 +65,34 @@ def backward(
     Parameters
     ----------
     total : Tensor
-        The loss.
-    held : Tensor or None
-        The loss with its map held fixed; None where there is no map, or where nothing
-        is to be known of the parts (only without a limit).
+        The loss, computed from ``leaves``.
+    leaves, made : sequence of Tensor or None
+        Logits and map: see :func:`cut`.
     parameters : sequence of nn.Parameter
-    limit : float or None
-        The :math:`\ell` above; None for the gradient as it is.
     fabric : Fabric
+    limit : float, optional
+        The :math:`\ell` above; None for the gradient as it is.
+    clip : float, optional
+        Largest norm of the gradient.
+    apart : bool
+        Whether to tell the parts apart, which a limit needs: one more pass back.
 
     Returns
     -------
-    tuple of two Tensor, or None
+    norm : Tensor
+        Before it was clipped.
+    shares : tuple of two Tensor, or None
         Share of the second part, :math:`\|g_R\| / (\|g_R\| + \|g_C\|)`, before and
-        after the limit.
+        after the limit; None without a map or where they were not told apart.
     """
+    live = [i for i, t in enumerate(leaves) if t is not None and t.requires_grad]
+    by = torch.autograd.grad(total, [leaves[i] for i in live], allow_unused=True)  # type: ignore[arg-type]
+    reached = [(made[i], g) for i, g in zip(live, by, strict=True) if g is not None]
 
-    def gradient(value: Tensor, keep: bool) -> Tensor:
+    def gradient(through: Sequence[Any], keep: bool = False) -> Tensor:
+        outputs, weights = zip(*through, strict=True)
         found = torch.autograd.grad(
-            value, parameters, retain_graph=keep, materialize_grads=True
+            outputs, parameters, weights, retain_graph=keep, materialize_grads=True
         )
         flat = torch.cat([g.flatten() for g in found])
         if fabric.world_size > 1:
@@ -57,11 +100,13 @@ def backward(
         return flat
 
     shares = None
-    if held is None:
-        whole = gradient(total, keep=False)
+    if not apart or len(reached) < 2:
+        whole = gradient(reached)
+        if apart and leaves[1] is not None:
+            shares = whole.new_zeros(()), whole.new_zeros(())
     else:
-        fixed = gradient(held, keep=True)
-        through = gradient(total, keep=False) - fixed
+        fixed = gradient(reached[:1], keep=True)
+        through = gradient(reached[1:])
         small, large = fixed.norm(), through.norm()
         factor = torch.ones_like(small)
         if limit is not None:
@@ -69,10 +114,13 @@ def backward(
             factor = (limit * small / large.clamp(min=1e-30)).clamp(max=1)
         whole = fixed + factor * through
         shares = _share(small, large), _share(small, factor * large)
+    norm = whole.norm()
+    if clip is not None:
+        whole *= (clip / (norm + 1e-6)).clamp(max=1)
     pieces = whole.split([p.numel() for p in parameters])
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.grad = piece.view_as(parameter)
-    return shares
+    return norm, shares
 
 
 def _share(fixed: Tensor, through: Tensor) -> Tensor:

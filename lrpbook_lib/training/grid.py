@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import nn
 from tqdm.auto import tqdm
 
 from lrpbook_lib.files import only_one, quiet, usable_cores, write_json
+from lrpbook_lib.models import NETWORKS
 
 from .experiment import Experiment
 from .running import Slices, run_experiment
@@ -66,8 +68,10 @@ def run_grid(
     grid = list({experiment.name: experiment for experiment in experiments}.values())
     folder = Path(folder).expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    todo = [e for e in grid if not (folder / e.name / "result.json").is_file()]
-    rest = (folder, slices, hardware, task)
+    todo = [e for e in grid if not (e.home(folder) / "result.json").is_file()]
+    # Other processes do not know the networks that this one has registered.
+    networks = {e.model: NETWORKS[e.model] for e in todo}
+    rest = (folder, slices, hardware, task, networks)
     bar = tqdm(total=len(grid), initial=len(grid) - len(todo), disable=quiet())
     errors: dict[str, str] = {}
     with bar:
@@ -86,26 +90,17 @@ def run_grid(
     return _table(grid, folder, errors)
 
 
-def read_grid(folder: str | Path) -> pd.DataFrame:
-    """The finished runs below a folder, as :func:`run_grid` tabulates them."""
-    folder = Path(folder).expanduser().resolve()
-    grid = [
-        Experiment.from_dict(json.loads(path.read_text("utf-8")))
-        for path in sorted(folder.glob("*/experiment.json"))
-        if path.with_name("result.json").is_file()
-    ]
-    return _table(grid, folder, {})
-
-
 def run_once(
     experiment: Experiment,
     folder: Path,
     slices: Slices | None,
     hardware: Hardware | None,
     task: Task,
+    networks: Mapping[str, type[nn.Module]],
 ) -> tuple[str, str | None]:
     """Run an experiment unless it has a result; answer with its name and its error."""
-    home = folder / experiment.name
+    NETWORKS.update(networks)
+    home = experiment.home(folder)
     result = home / "result.json"
     # A worker that was thought lost may still be at it: wait, and find the result.
     with only_one(home):
@@ -161,13 +156,16 @@ def _on_cluster(
 def _table(
     grid: list[Experiment], folder: Path, errors: dict[str, str]
 ) -> pd.DataFrame:
+    if not grid:
+        return pd.DataFrame()
     rows = []
     for experiment in grid:
         path = folder / experiment.name / "result.json"
         done = path.is_file()
-        found = json.loads(path.read_text("utf-8")) if done else {}
-        status = {"status": "done" if done else "failed"}
+        row = {"status": "done"} if done else {"status": "failed"}
         if not done:
-            status["error"] = errors.get(experiment.name, "")
-        rows.append({"run": experiment.name, **experiment.flat(), **status, **found})
-    return pd.DataFrame(rows).set_index("run") if rows else pd.DataFrame()
+            row["error"] = errors.get(experiment.name, "")
+        rows.append(row | (json.loads(path.read_text("utf-8")) if done else {}))
+    settings = pd.json_normalize([experiment.to_dict() for experiment in grid])
+    names = pd.Index([experiment.name for experiment in grid], name="run")
+    return pd.concat([settings, pd.DataFrame(rows)], axis=1).set_index(names)

@@ -7,14 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrpbook_lib.attribution import (
-    chance_level,
-    tumor_lrp_score,
-)
-from lrpbook_lib.guidance import (
-    CrossEntropy,
-)
-from lrpbook_lib.guidance.loss import cross_entropy
+from lrpbook_lib.attribution import chance_level
+from lrpbook_lib.guidance import CrossEntropy
+from lrpbook_lib.guidance.loss import Told
 
 
 class Tally:
@@ -22,79 +17,72 @@ class Tally:
 
     ``train_loss`` is what was minimized, ``train_ce`` the cross entropy in it and
     ``train_guidance`` the rest. ``train_score`` and ``train_chance`` are means over the
-    samples with a mask, of the map that the loss saw (none, no number). ``weight`` is
-    the mean effective weight of relevance beside cross entropy, k CE / s for the
-    paper's loss; ``gradient_norm`` the mean norm, unclipped. ``gradient_share`` and
-    ``applied_share`` tell how much of the gradient comes from relevance, before and
-    after it was limited: see :func:`~lrpbook_lib.training.gradients.backward`.
+    samples with a mask, of the map that the loss saw and in the form of its score (no
+    map, no number). ``weight`` is the mean effective weight of relevance beside cross
+    entropy, k CE / s for the paper's loss; ``gradient_norm`` the mean norm, unclipped.
+    ``gradient_share`` and ``applied_share`` tell how much of the gradient comes from
+    relevance, before and after it was limited: see
+    :func:`~lrpbook_lib.training.gradients.backward`.
     """
 
     names = ("loss", "ce", "right", "samples", "score", "chance", "weight", "masked")
 
     def __init__(self) -> None:
-        self.sums: Tensor | None = None
-        self.norm, self.steps = torch.zeros(()), 0
-        self.shares: list[tuple[Tensor, Tensor]] = []
-        self.scored = False
+        self.sums = self.norms = torch.zeros((), dtype=torch.double)
+        self.shares: list[Tensor] = []
+        self.steps = 0
 
     @torch.no_grad()
     def add(
         self,
         loss: CrossEntropy,
-        logits: Tensor,
-        label: Tensor,
-        relevance: Tensor | None,
-        mask: Tensor,
-        brain: Tensor,
-        losses: Tensor,
+        told: Told,
+        right: Tensor,
         norm: Tensor,
         shares: tuple[Tensor, Tensor] | None,
+        mask: Any = None,
+        brain: Any = None,
     ) -> None:
-        """Count a batch."""
-        ce = cross_entropy(logits, label)
-        masked = (mask.flatten(1) > 0).any(1).to(ce.dtype)
-        score = weight = torch.zeros_like(ce)
-        if relevance is not None:
-            self.scored = True
-            score = tumor_lrp_score(relevance, mask, brain).to(ce.dtype)
-            weight = loss.weight(ce, score)
-        columns = [
-            losses.detach(),
-            ce,
-            (logits.argmax(1) == label).to(ce.dtype),
-            torch.ones_like(ce),
-            score * masked,
-            chance_level(mask, brain).to(ce.dtype) * masked,
-            weight * masked,
-            masked,
-        ]
-        sums = torch.stack([column.sum() for column in columns]).double()
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.norm, self.steps = self.norm.to(norm) + norm.detach(), self.steps + 1
+        """Count a batch, from what its loss has computed."""
+        ce = told.ce
+        columns = [told.loss, ce, right, torch.ones_like(ce)]
+        if told.score is not None and told.guided is not None:
+            columns += [
+                torch.where(told.guided, column, 0.0)
+                for column in (
+                    told.score,
+                    chance_level(mask, brain),
+                    loss.weight(ce, told.score.to(ce.dtype)),
+                    torch.ones_like(ce),
+                )
+            ]
+        sums = torch.stack([column.sum().double() for column in columns])
+        self.sums = self.sums.to(sums.device) + sums.detach()
+        self.norms = self.norms.to(sums.device) + norm.detach()
+        self.steps += 1
         if shares is not None:
-            self.shares.append(shares)
+            self.shares.append(torch.stack(shares))
 
     def row(self, fabric: Any) -> dict[str, float]:
         """Means over all processes."""
-        if self.sums is None:
+        if not self.steps:
             raise ValueError("There was no batch to train on: see batch_size.")
-        whole = fabric.all_reduce(self.sums, reduce_op="sum")
-        got = dict(zip(self.names, whole.tolist(), strict=True))
-        mean = {k: v / got["samples"] for k, v in got.items()}
-        nan = float("nan")
-        shares = [0.0, 0.0]
-        if self.shares:
-            columns = zip(*self.shares, strict=True)
-            shares = [float(torch.stack(each).mean()) for each in columns]
-        masked = got["masked"] or nan
+        whole = fabric.all_reduce(self.sums, reduce_op="sum").tolist()
+        got = dict(zip(self.names, whole, strict=False))
+        mean = {k: got[k] / got["samples"] for k in ("loss", "ce", "right")}
+        nan, masked = float("nan"), got.get("masked") or float("nan")
+        shares = (
+            torch.stack(self.shares).mean(0).tolist() if self.shares else (0.0,) * 2
+        )
         return {
             "train_loss": mean["loss"],
             "train_ce": mean["ce"],
             "train_guidance": mean["loss"] - mean["ce"],
             "train_accuracy": mean["right"],
-            "train_score": got["score"] / masked if self.scored else nan,
-            "train_chance": got["chance"] / masked,
-            "weight": got["weight"] / masked if self.scored else 0.0,
-            "gradient_norm": float(self.norm) / self.steps,
-            **dict(zip(("gradient_share", "applied_share"), shares, strict=True)),
+            "train_score": got.get("score", nan) / masked,
+            "train_chance": got.get("chance", nan) / masked,
+            "weight": got["weight"] / masked if "weight" in got else 0.0,
+            "gradient_norm": float(self.norms) / self.steps,
+            "gradient_share": shares[0],
+            "applied_share": shares[1],
         }

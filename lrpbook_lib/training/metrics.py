@@ -1,4 +1,4 @@
-"""Numbers of a table of predictions."""
+"""Numbers of a table of predictions, for its rows once each or for many weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 
 def auc(truth: np.ndarray, score: np.ndarray) -> float:
@@ -22,12 +21,8 @@ def auc(truth: np.ndarray, score: np.ndarray) -> float:
     float
         NaN where one of the classes is absent: nothing can then be compared.
     """
-    truth = np.asarray(truth, dtype=bool)
-    positive, negative = int(truth.sum()), int((~truth).sum())
-    if not positive or not negative:
-        return float("nan")
-    ranks = rankdata(score)[truth].sum()
-    return float((ranks - positive * (positive + 1) / 2) / (positive * negative))
+    truth, score = np.asarray(truth, dtype=bool), np.asarray(score)
+    return float(_auc(truth, score, np.ones((1, len(truth))))[0])
 
 
 def summarize(
@@ -45,42 +40,87 @@ def summarize(
     Returns
     -------
     dict of str to float
-        ``loss`` (cross entropy), ``accuracy``, ``balanced_accuracy`` (mean recall of
-        the classes that are there), ``f1_weighted``, ``auc`` (of the second class, or
-        the mean over classes against the rest; NaN where only one class is there),
-        ``score`` and ``chance`` over all samples with a mask, and each of the two by
-        class (NaN for a class without any).
+        ``loss`` (cross entropy) and what :func:`weighted` tells.
     """
     if predictions.empty:
         raise ValueError("There are no predictions to summarize.")
+    count = sum(column.startswith("p_") for column in predictions.columns)
+    names = [*(classes or ()), *map(str, range(len(classes or ()), count))]
+    once = weighted(predictions, np.ones((1, len(predictions))), names)
+    loss = float(predictions["ce"].mean())
+    return {"loss": loss, **{name: float(value[0]) for name, value in once.items()}}
+
+
+def weighted(
+    predictions: pd.DataFrame, weight: np.ndarray, classes: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """Metrics of a table of predictions under each of several weights of its rows.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A row a sample.
+    weight : ndarray of shape (draws, N)
+        How often each row counts.
+    classes : sequence of str
+        Names of the classes whose scores are told apart.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (draws,)
+        ``accuracy``, ``balanced_accuracy`` (mean recall of the classes that are there),
+        ``f1_weighted``, ``auc`` (of the second class, or the mean over classes against
+        the rest; NaN where only one class is there), ``score`` and ``chance`` over all
+        samples with a mask, and each of the two by class (NaN for a class without any).
+    """
     label = predictions["label"].to_numpy()
     said = predictions["predicted"].to_numpy()
     count = sum(column.startswith("p_") for column in predictions.columns)
-    there = [c for c in range(count) if (label == c).any()]
-    recall = [float((said[label == c] == c).mean()) for c in there]
-    one_by_one = [
-        auc(label == c, predictions[f"p_{c}"].to_numpy())
-        for c in ([1] if count == 2 else there)
-    ]
-    row = {
-        "loss": float(predictions["ce"].mean()),
-        "accuracy": float((said == label).mean()),
-        "balanced_accuracy": float(np.mean(recall)),
-        "f1_weighted": float(
-            sum(_f1(label == c, said == c) * (label == c).mean() for c in there)
-        ),
-        "auc": float(np.mean(one_by_one)),
-    }
-    masked = predictions[predictions["chance"] > 0]
-    for column in ("score", "chance"):
-        row[column] = float(masked[column].mean())
+    total = weight.sum(1)
+    recalls, f1, shares, areas = [], [], [], []
     for c in range(count):
-        name = classes[c] if classes is not None and c < len(classes) else str(c)
+        of_class = weight @ (label == c)
+        hit = weight @ ((label == c) & (said == c))
+        recalls.append(_ratio(hit, of_class))
+        f1.append(_ratio(2 * hit, of_class + weight @ (said == c)))
+        shares.append(_ratio(of_class, total))
+        if c or count > 2:  # of two classes, one tells of both
+            areas.append(_auc(label == c, predictions[f"p_{c}"].to_numpy(), weight))
+    found = {
+        "accuracy": _ratio(weight @ (label == said), total),
+        "balanced_accuracy": mean_told(np.array(recalls)),
+        "f1_weighted": (np.nan_to_num(f1) * np.array(shares)).sum(0),
+        "auc": mean_told(np.array(areas)),
+    }
+    masked = predictions["chance"].to_numpy() > 0
+    groups = [("", masked)]
+    groups += [(f"_{name}", masked & (label == c)) for c, name in enumerate(classes)]
+    for suffix, group in groups:
         for column in ("score", "chance"):
-            mine = masked.loc[masked["label"] == c, column]
-            row[f"{column}_{name}"] = float(mine.mean())
-    return row
+            values = predictions[column].to_numpy() * group
+            found[column + suffix] = _ratio(weight @ values, weight @ group)
+    return found
 
 
-def _f1(truth: np.ndarray, said: np.ndarray) -> float:
-    return float(2 * (truth & said).sum() / (truth.sum() + said.sum()))
+def mean_told(values: np.ndarray, often: np.ndarray | float = 1.0) -> np.ndarray:
+    """Mean over the first axis of what is not NaN, each counted ``often``."""
+    told = np.isfinite(values) * often
+    return _ratio((np.nan_to_num(values) * told).sum(0), told.sum(0))
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(above / below)
+
+
+def _auc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted probability that a positive row scores above a negative one."""
+    _, group = np.unique(score, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(group[order]) > 0])
+    positive, negative = (
+        np.add.reduceat((weight * side)[:, order], starts, axis=1)
+        for side in (truth, ~truth)
+    )
+    below = np.cumsum(negative, 1) - negative / 2  # ties count half
+    return _ratio((positive * below).sum(1), positive.sum(1) * negative.sum(1))

@@ -1,12 +1,14 @@
-"""Frozen dataclasses as plain dictionaries, and back, with errors that help."""
+"""Frozen dataclasses as plain dictionaries, and back, with errors that help.
+
+Two forms: all settings, for the record; and only those that were chosen, of which names
+are made, so that a field that is added later with a default changes no name.
+"""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from lrpbook_lib.guidance import LOSSES, CrossEntropy
@@ -20,13 +22,70 @@ def to_dict(settings: Any) -> Any:
     """A dataclass as a dictionary that JSON can say; losses tell their ``kind``."""
     if is_dataclass(settings) and not isinstance(settings, type):
         plain = {f.name: to_dict(getattr(settings, f.name)) for f in fields(settings)}
-        name = type(settings).__name__
-        return {"kind": name, **plain} if name in LOSSES else plain
+        return {**_kind(settings), **plain}
     if isinstance(settings, Mapping):
         return {str(key): to_dict(value) for key, value in settings.items()}
     if isinstance(settings, (list, tuple)):
         return [to_dict(value) for value in settings]
     return settings
+
+
+def chosen(settings: Any) -> Any:
+    """What was chosen: the same without the fields that are at their defaults.
+
+    Equal settings give the same: 1.0 is written as 1.
+    """
+    if is_dataclass(settings) and not isinstance(settings, type):
+        values = [(f, getattr(settings, f.name)) for f in fields(settings)]
+        plain = {f.name: chosen(v) for f, v in values if v != _default(f)}
+        return {**_kind(settings), **plain}
+    if isinstance(settings, (list, tuple)):
+        return [chosen(value) for value in settings]
+    if isinstance(settings, float) and settings.is_integer():
+        return int(settings)
+    return settings
+
+
+def defaults(settings: Iterable[Any]) -> dict[str, Any]:
+    """What was left at its default in any of several settings, and what that is.
+
+    Names say nothing of it: whoever keeps a name keeps this beside it.
+
+    Returns
+    -------
+    dict
+        ``"TrainSettings.clip"`` to 1.0, and so on.
+    """
+    found: dict[str, Any] = {}
+    for one in settings:
+        for f in fields(one):
+            value = getattr(one, f.name)
+            if value == _default(f):
+                found[f"{type(one).__name__}.{f.name}"] = chosen(value)
+            if is_dataclass(value):
+                found |= defaults([value])
+    return found
+
+
+def differences(known: Any, now: Any, where: str = "") -> list[str]:
+    """Where settings differ from those that a dictionary tells, a line each.
+
+    A field that the dictionary does not know was added since: it was at its default.
+    """
+    plain = to_dict(now)
+    if not (is_dataclass(now) and isinstance(known, Mapping)):
+        return [] if known == plain else [f"{where}: {known!r}, now {plain!r}"]
+    before, after = known.get("kind"), plain.get("kind")
+    if before != after:
+        return [f"{where}.kind: {before!r}, now {after!r}"]
+    lines = []
+    for f in fields(now):
+        value, path = getattr(now, f.name), f"{where}.{f.name}" if where else f.name
+        if f.name in known:
+            lines += differences(known[f.name], value, path)
+        elif value != _default(f):
+            lines.append(f"{path}: not known then, now {to_dict(value)!r}")
+    return lines
 
 
 def from_dict(kind: Any, plain: Any, where: str = "") -> Any:
@@ -51,22 +110,15 @@ def from_dict(kind: Any, plain: Any, where: str = "") -> Any:
         if name not in LOSSES:
             raise SettingsError(
                 f"{where or 'kind'} names the loss {name!r}, which is unknown"
-                f"{_near(name, list(LOSSES))}; there are {', '.join(LOSSES)}."
+                f"{near(name, LOSSES)}; there are {', '.join(LOSSES)}."
             )
         kind = LOSSES[name]
-    known = {f.name: f for f in fields(kind)}
+    known = [f.name for f in fields(kind)]
     if unknown := [key for key in values if key not in known]:
-        said = "; ".join(f"{where}{k}{_near(k, list(known))}" for k in unknown)
+        said = "; ".join(f"{where}{k}{near(k, known)}" for k in unknown)
         raise SettingsError(
             f"Unknown settings of {kind.__name__}: {said}. It has {', '.join(known)}."
         )
-    needed = [
-        f.name
-        for f in known.values()
-        if f.default is MISSING and f.default_factory is MISSING
-    ]
-    if missing := [key for key in needed if key not in values]:
-        raise SettingsError(f"{kind.__name__} needs {', '.join(missing)}.")
     hints = get_type_hints(kind)
     for key, value in values.items():
         inner = [t for t in (hints[key], *get_args(hints[key])) if is_dataclass(t)]
@@ -81,23 +133,17 @@ def from_dict(kind: Any, plain: Any, where: str = "") -> Any:
     return kind(**values)
 
 
-def digest(plain: Any) -> str:
-    """Sixteen hexadecimal digits that name a plain content, on every machine."""
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def differences(one: Any, other: Any, where: str = "") -> list[str]:
-    """Where two plain contents differ, a line each."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        lines = []
-        for key in {**one, **other}:
-            path = f"{where}.{key}" if where else str(key)
-            lines += differences(one.get(key), other.get(key), path)
-        return lines
-    return [] if one == other else [f"{where}: {one!r}, now {other!r}"]
-
-
-def _near(word: str, words: list[str]) -> str:
-    matches = difflib.get_close_matches(word, words, 3, 0.5)
+def near(word: str, words: Iterable[str]) -> str:
+    """`` (did you mean ...?)``, where one of the words is like it."""
+    matches = difflib.get_close_matches(word, list(words), 3, 0.5)
     return f" (did you mean {' or '.join(matches)}?)" if matches else ""
+
+
+def _kind(settings: Any) -> dict[str, str]:
+    name = type(settings).__name__
+    return {"kind": name} if name in LOSSES else {}
+
+
+def _default(f: Field) -> Any:
+    made: Any = f.default_factory
+    return f.default if made is MISSING else made()

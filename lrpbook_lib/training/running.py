@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lrpbook_lib import models
 from lrpbook_lib.data import (
     SliceSet,
     extract_slices,
@@ -22,13 +21,14 @@ from lrpbook_lib.data import (
     site_holdout,
 )
 from lrpbook_lib.data.phantom.scanner import SITES
-from lrpbook_lib.files import only_one, whole_or_absent, write_json
+from lrpbook_lib.files import digest, only_one, whole_or_absent, write_json
 from lrpbook_lib.guidance import annotated, coarsen
+from lrpbook_lib.models import NETWORKS
 
 from .callbacks import Callback, HeatmapSnapshots
 from .experiment import Experiment, PhantomData
 from .metrics import summarize
-from .plain import digest, to_dict
+from .plain import to_dict
 from .settings import Hardware
 from .trainer import Trainer
 
@@ -37,20 +37,18 @@ Slices = Mapping[str, "SliceSet | str | Path"]
 
 def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     """Slices of a phantom, made once below ``folder`` and opened thereafter."""
-    home = Path(folder) / "data"
-    cohort = home / f"phantom-{digest(data.phantom())}"
+    home, knobs = Path(folder) / "data", data.phantom()
     path = home / f"slices-{digest(to_dict(data))}"
     with only_one(home):
-        if not path.exists():
-            cases = find_cases(make_phantom(cohort, **data.phantom()))
-            made = extract_slices(
-                cases,
+        if not path.exists():  # finding hundreds of cases takes longer than a look
+            extract_slices(
+                find_cases(make_phantom(home / f"phantom-{digest(knobs)}", **knobs)),
                 data.sequences,
                 recipe=data.recipe,
                 size=data.size,
-                cache=home / "cases",
+                cache=home,
+                into=path,
             )
-            made.save(path)
     return SliceSet.load(path)
 
 
@@ -77,7 +75,7 @@ def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
         return train
     tumor = coarsen(train.tumor, train.brain, m.kind, m.amount, seed=0)
     tumor = tumor & annotated(train.patient, m.share, seed=0)[:, None, None]
-    return SliceSet.from_arrays(
+    seen = SliceSet.from_arrays(
         train.images,
         train.labels,
         tumor,
@@ -88,15 +86,8 @@ def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
         sequences=train.sequences,
         classes=train.classes,
     )
-
-
-def network_of(experiment: Experiment, slices: SliceSet) -> torch.nn.Module:
-    """The experiment's network for such slices, with the weights it starts from."""
-    return getattr(models, experiment.model)(
-        channels=slices.images.shape[1],
-        classes=len(slices.classes),
-        size=tuple(slices.images.shape[2:]),
-    )
+    seen.settings = train.settings
+    return seen
 
 
 def run_experiment(
@@ -124,13 +115,17 @@ def run_experiment(
         Numbers of the trained model: accuracy and so on, as ``patients_*`` and
         ``site_*``.
     """
-    home = Path(folder) / experiment.name
+    home = experiment.home(folder)
     write_json(home / "experiment.json", experiment.to_dict())
     began = time.perf_counter()
     data = _slices(experiment, folder, slices)
     parts = {name: data.subset(rows) for name, rows in split(experiment, data).items()}
     torch.manual_seed(experiment.settings.seed)
-    network = network_of(experiment, data)
+    network = NETWORKS[experiment.model](
+        channels=data.images.shape[1],
+        classes=len(data.classes),
+        size=tuple(data.images.shape[2:]),
+    )
     callbacks: list[Callback] = []
     if experiment.snapshots:
         test = parts["patients"]

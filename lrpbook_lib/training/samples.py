@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 
-def parts_of(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Image, label, tumor and brain of a batch.
+def parts_of(
+    batch: Mapping[str, Tensor], masks: bool = True
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Image, label, tumor and brain of a batch; None for masks not asked for.
 
     Without a tumor in it nothing is known of one; without a brain it is where the image
     is not zero.
     """
     image = batch["image"]
+    if not masks:
+        return image, batch["label"], None, None
     tumor = batch["tumor"] if "tumor" in batch else torch.zeros_like(image[:, 0])
     brain = batch["brain"] if "brain" in batch else (image != 0).any(1)
     return image, batch["label"], tumor, brain

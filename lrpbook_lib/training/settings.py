@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from lrpbook_lib.attribution.attributor import Start
 from lrpbook_lib.data import Augment
 from lrpbook_lib.guidance import Schedule
+from lrpbook_lib.lrp.start import Start
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class TrainSettings:
         epochs are over and the network has something to explain, and rises over as
         many. ``Schedule()`` is full strength from the first step.
     composite
-        The LRP rules that training explains with.
+        The LRP rules that training explains with, or another explainer by name: see
+        :func:`~lrpbook_lib.attribution.explainer`.
     judge
-        The LRP rules of the scores in history and predictions; default ``composite``.
+        Likewise, for the scores in history and predictions; default ``composite``.
     start
-        Where relevance starts, in training and in scores: see
-        :class:`~lrpbook_lib.guidance.Attributor`.
+        Where relevance starts, in training and in scores.
     explain : {"label", "predicted"}
         Whose relevance is trained: the true class (the paper), or the predicted one
         (the paper's code as published). Scores are always of the true class.
@@ -124,6 +124,9 @@ class Hardware:
         Whether torch.compile makes one fused program of model and relevance.
     workers
         Processes that load data; 0 loads between the steps.
+    channels_last
+        Whether a CPU gets images with their channels innermost in memory, in which
+        convolutions take less time. It changes no number but by rounding.
     """
 
     accelerator: str = "auto"
@@ -133,6 +136,7 @@ class Hardware:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: bool = False
     workers: int = 0
+    channels_last: bool = True
 
     def __post_init__(self) -> None:
         if self.precision not in ("32-true", "bf16-mixed"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,21 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lrpbook_lib.attribution import (
-    Attributor,
-    chance_level,
-    tumor_lrp_score,
-)
-from lrpbook_lib.attribution.attributor import evaluation_form
+from lrpbook_lib.attribution import chance_level, explainer, tumor_lrp_score
+from lrpbook_lib.attribution.maps import evaluation_form
 from lrpbook_lib.files import quiet
-from lrpbook_lib.guidance import (
-    CrossEntropy,
-)
+from lrpbook_lib.guidance import CrossEntropy
 from lrpbook_lib.guidance.loss import cross_entropy
+from lrpbook_lib.lrp import Explainer
 
-from .batches import TrainLoader, ordered_loader, own_random_numbers, seed_epoch
+from .batches import TrainLoader, ordered_loader, seed_epoch
 from .callbacks import Callback
 from .checkpoint import TrainState
-from .finite import stop_unless_finite
-from .gradients import backward
+from .finite import Watch
+from .gradients import backward, cut
+from .layout import AxisOrder, channels_last
 from .measures import Tally
 from .metrics import summarize
-from .plain import to_dict
 from .samples import check_labels, class_weights, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
 
@@ -80,12 +75,20 @@ class Trainer:
         self.folder = Path(folder) if folder is not None else None
         self.callbacks = list(callbacks)
         self.rows: list[dict[str, Any]] = []
-        h = self.hardware
-        if h.compile and self.loss.attribution in ("input_gradient", "gradcam"):
+        self.state: TrainState | None = None
+        h, s = self.hardware, self.settings
+        self.explainer = self.loss.explainer(model, s.composite, s.start)
+        lrp = isinstance(self.explainer, Explainer)
+        if h.compile and not lrp and self.loss.attribution != "none":
             raise ValueError(
                 f"{type(self.loss).__name__} differentiates a gradient, which "
                 "torch.compile cannot: use Hardware(compile=False)."
             )
+        # It need not look at every batch: the trainer does.
+        judge = s.judge or s.composite
+        self.judge = explainer(model, judge, start=s.start, check=False)
+        # LRP draws in the order of the memory, which channels_last does not change.
+        self._drawing = nullcontext() if lrp or h.compile else AxisOrder()
         self.fabric = Fabric(
             accelerator=h.accelerator,
             devices=h.devices,
@@ -94,9 +97,8 @@ class Trainer:
             precision=h.precision,
         )
         self.fabric.launch()
-        s = self.settings
-        self.attributor = Attributor.of(model, self.loss, s.composite, s.start)
-        self.judge = Attributor(model, "lrp", s.judge or s.composite, s.start)
+        self._place = self.fabric.global_rank, self.fabric.world_size
+        self._gpu = self.fabric.device.type == "cuda"
 
     @property
     def history(self) -> pd.DataFrame:
@@ -110,9 +112,10 @@ class Trainer:
         Parameters
         ----------
         train : Dataset
-            Items are dictionaries: ``image`` (C, H, W), ``label``, ``tumor`` (H, W,
-            zeros where unknown) and ``brain`` (H, W); a
-            :class:`~lrpbook_lib.data.SliceSet` is one.
+            Items are dictionaries: ``image`` ``(C, *space)``, ``label``, ``tumor``
+            ``(*space)``, zeros where unknown, and ``brain`` ``(*space)``; a
+            :class:`~lrpbook_lib.data.SliceSet` is one. With a method ``batch``, from
+            positions to such a dictionary of a batch, it loads faster.
         validation : Dataset or mapping of str to Dataset, optional
             Evaluated after every epoch, for columns ``val_*``, or by their names.
 
@@ -128,34 +131,27 @@ class Trainer:
             self.model.load_state_dict(fabric.broadcast(self.model.state_dict()))
         self.model.to(fabric.device)
         optimizer = s.make_optimizer(self.model.parameters())
-        module: Any = self.attributor
+        module: Any = self.explainer
         if self.hardware.compile:
             module = torch.compile(module)
         tests = validation if isinstance(validation, Mapping) else {"val": validation}
         tests = {name: data for name, data in tests.items() if data is not None}
         weights = class_weights(train) if s.balance else None
-        loader = TrainLoader(
-            train,
-            s.batch_size,
-            s.seed,
-            fabric.global_rank,
-            fabric.world_size,
-            s.augment,
-            self.hardware.workers,
-            fabric.device.type == "cuda",
-        )
-        state = TrainState(self._identity(train))
+        given = (*self._place, s.augment, self.hardware.workers, self._gpu)
+        loader = TrainLoader(train, s.batch_size, s.seed, *given)
+        state = TrainState.begin(self.model, self.loss, s, train)
+        self.state = state
         path = self.folder / "checkpoint.safetensors" if self.folder else None
         if path is not None and path.exists():
             state.load(path, self.model, optimizer)
         self.rows = state.rows
-        first = fabric.global_rank == 0
-        quiet_bar = quiet() or not first
-        bar = tqdm(
-            total=s.epochs, initial=len(self.rows), disable=quiet_bar, leave=False
-        )
-        with bar, own_random_numbers(fabric.device):
-            while len(self.rows) < s.epochs and not self._stopped():
+        first, done = fabric.global_rank == 0, len(self.rows)
+        silent = quiet() or not first
+        bar = tqdm(total=s.epochs, initial=done, disable=silent, leave=False)
+        # Seeds set within leave the random numbers of the caller as they were.
+        gpu = [fabric.device] if self._gpu else []
+        with bar, torch.random.fork_rng(gpu):
+            while len(self.rows) < s.epochs:
                 began, epoch = time.perf_counter(), len(self.rows)
                 seed_epoch(s.seed, epoch, fabric.global_rank)
                 row = self._epoch(epoch, loader, module, optimizer, weights)
@@ -181,41 +177,41 @@ class Trainer:
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
         module.train()
+        s, schedule = self.settings, self.settings.strength
         parameters = [p for p in self.model.parameters() if p.requires_grad]
-        tally, factor, limit = Tally(), 0.0, self.settings.limit
-        schedule = self.settings.strength
+        watch = Watch(self.model, self.folder, self._place[0], self._gpu)
+        tally, factor, steps = Tally(), 0.0, len(loader.batches)
         for step, (size, batch) in enumerate(loader.epoch(epoch)):
-            factor = schedule(epoch + step / len(loader.batches))
+            factor = schedule(epoch + step / steps)
             loss = self.loss.scaled(factor)
-            x, label, mask, brain = self._parts(batch)
-            must_be_finite = partial(
-                stop_unless_finite,
-                batch=batch,
-                model=self.model,
-                folder=self.folder,
-                when={"epoch": epoch, "step": step, "rank": self.fabric.global_rank},
-            )
-            target = label if self.settings.explain == "label" else None
-            with self.fabric.autocast():
-                logits, relevance = module(x, target)
-            check_labels(batch, logits.shape[1])
+            guided = loss.attribution != "none"
+            x, label, *masks = self._parts(batch, guided)
+            target = label if s.explain == "label" else None
+            with self._drawing, self.fabric.autocast():
+                made = module(x, target)
+            check_labels(batch, made[0].shape[1])
+            # Compiled, all passes back must be of one kind.
+            leaves = cut(made, factor > 0 or self.hardware.compile)
+            logits, relevance = leaves
+            told = loss.tell(logits, label, relevance, *masks)
             scale = label.new_ones(()) if weights is None else weights.to(x)[label]
-            scale = scale * (self.fabric.world_size / size)
-            losses = loss(logits, label, relevance, mask, brain)
-            held = None
-            if relevance is not None and (limit is not None or step == 0):
-                fixed = loss(logits, label, relevance.detach(), mask, brain)
-                held = (fixed * scale).sum()
-            total = (losses * scale).sum()
-            must_be_finite(total, "loss")
-            shares = backward(total, held, parameters, limit, self.fabric)
-            clip = self.settings.clip or float("inf")
-            norm = torch.nn.utils.clip_grad_norm_(parameters, clip)
-            must_be_finite(norm, "gradient")
+            total = (told.loss * scale).sum() * (self.fabric.world_size / size)
+            norm, shares = backward(
+                total,
+                leaves,
+                made,
+                parameters,
+                self.fabric,
+                limit=s.limit,
+                clip=s.clip,
+                apart=guided and (s.limit is not None or step == 0),
+            )
+            watch.step(total, norm, batch, epoch=epoch, step=step)
             optimizer.step()
-            tally.add(loss, logits, label, relevance, mask, brain, losses, norm, shares)
-        row = tally.row(self.fabric)
-        return {"epoch": epoch, "strength": factor, **row}
+            right = logits.argmax(1) == label
+            tally.add(loss, told, right, norm, shares, *masks)
+        watch.look()
+        return {"epoch": epoch, "strength": factor, **tally.row(self.fabric)}
 
     @torch.no_grad()
     def predict(self, data: Any) -> pd.DataFrame:
@@ -230,18 +226,12 @@ class Trainer:
         """
         fabric = self.fabric
         self.model.to(fabric.device)
-        loader = ordered_loader(
-            data,
-            self.settings.batch_size,
-            fabric.global_rank,
-            fabric.world_size,
-            self.hardware.workers,
-        )
+        given = (*self._place, self.hardware.workers)
+        loader = ordered_loader(data, self.settings.batch_size, *given)
         found = []
         for batch in loader:
             x, label, mask, brain = self._parts(batch)
-            with fabric.autocast(), evaluation_form(self.model):
-                logits, relevance = self.judge(x, label)
+            logits, relevance = self._judged(x, label)
             check_labels(batch, logits.shape[1])
             columns = [
                 batch["index"].to(logits.device),
@@ -271,10 +261,13 @@ class Trainer:
         images : Tensor of shape ``(B, C, *space)``
         labels : Tensor of shape (B,)
         """
-        device = self.fabric.device
-        with self.fabric.autocast(), evaluation_form(self.model):
-            logits, relevance = self.judge(images.to(device), labels.to(device))
+        x, labels, *_ = self._parts({"image": images, "label": labels}, masks=False)
+        logits, relevance = self._judged(x, labels)
         return logits.float().cpu(), relevance.float().cpu()
+
+    def _judged(self, x: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        with self.fabric.autocast(), evaluation_form(self.model):
+            return self.judge(x, label)
 
     def need_folder(self, what: str) -> Path:
         """The folder, for something that cannot do without one."""
@@ -282,16 +275,11 @@ class Trainer:
             raise ValueError(f"{what} writes files: give the Trainer a folder.")
         return self.folder
 
-    def _stopped(self) -> bool:
-        return any(callback.stop(self) for callback in self.callbacks)
-
-    def _identity(self, train: Any) -> dict[str, Any]:
-        settings = to_dict(self.settings)
-        # Nothing but the schedule depends on the number of epochs.
-        settings.pop("epochs")
-        settings["schedule"] = to_dict(self.settings.strength)
-        return {"loss": to_dict(self.loss), **settings, "samples": len(train)}
-
-    def _parts(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    def _parts(
+        self, batch: Mapping[str, Tensor], masks: bool = True
+    ) -> tuple[Any, ...]:
         """Image, label, tumor and brain of a batch, on the device."""
-        return tuple(self.fabric.to_device(part) for part in parts_of(batch))
+        image, *rest = parts_of(batch, masks)
+        moved = [t if t is None else self.fabric.to_device(t) for t in rest]
+        image = self.fabric.to_device(image)
+        return channels_last(image) if self.hardware.channels_last else image, *moved

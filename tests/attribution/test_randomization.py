@@ -11,10 +11,10 @@ from torch.nn.utils import parametrize
 from lrpbook_lib.attribution import (
     Smoothed,
     efficient_randomization,
+    explainer,
     parameter_randomization,
 )
 from lrpbook_lib.attribution.randomization import forget, histogram_entropy
-from lrpbook_lib.lrp import Explainer
 from lrpbook_lib.models import GliomaCNN
 
 from .small import Says, noise
@@ -32,22 +32,6 @@ def model():
 X = noise(4, 1, 32, 32)
 
 
-class Gradient(nn.Module):
-    """The plain gradient of the target's logit."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, x, target=None):
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            logits = self.model(x)
-            index = logits.argmax(1) if target is None else target
-            said = logits.gather(1, index[:, None]).sum()
-            return logits, torch.autograd.grad(said, x)[0]
-
-
 def test_a_picture_of_the_image_passes_for_what_it_is(model):
     edges = Says(model, lambda x: x)
     for order in ("top_down", "bottom_up", "each"):
@@ -58,9 +42,9 @@ def test_a_picture_of_the_image_passes_for_what_it_is(model):
     assert (efficient_randomization(edges, X) == 0).all()
 
 
-@pytest.mark.parametrize("make", [Gradient, lambda m: Explainer(m, "epsilon")])
-def test_a_map_of_the_network_is_lost_and_the_network_is_not(model, make):
-    explain = make(model)
+@pytest.mark.parametrize("name", ["gradient", "epsilon"])
+def test_a_map_of_the_network_is_lost_and_the_network_is_not(model, name):
+    explain = explainer(model, name)
     before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     top = parameter_randomization(explain, X)
     bottom = parameter_randomization(explain, X, order="bottom_up")
@@ -86,7 +70,7 @@ def test_a_map_of_the_network_is_lost_and_the_network_is_not(model, make):
 
 def test_z_plus_hardly_notices_its_upper_layers(model):
     lost = {
-        rules: parameter_randomization(Explainer(model, rules), X, absolute=False)
+        rules: parameter_randomization(explainer(model, rules), X, absolute=False)
         for rules in ("zplus", "epsilon")
     }
     half = "features.10"  # and all above it; a logit below zero turns the sign
@@ -95,7 +79,7 @@ def test_z_plus_hardly_notices_its_upper_layers(model):
 
 
 def test_the_smooth_form(model):
-    smooth = Smoothed(Gradient(model), draws=3)
+    smooth = Smoothed(explainer(model, "gradient"), draws=3)
     found = parameter_randomization(smooth, X, order="bottom_up")
     assert list(found) == LAYERS and found["classifier.3"].abs().mean() < 0.4
     with pytest.raises(ValueError, match="'sideways'; it takes"):
@@ -145,5 +129,5 @@ def test_layers_of_every_kind_forget():
     assert (bound.weight != weight).all() and (bound.bias != bias).any()
     assert sorted(bound.bias.tolist()) == sorted(bias.tolist())
     net = nn.Sequential(bound, nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
-    found = parameter_randomization(Gradient(net), noise(2, 1, 3, 3))
+    found = parameter_randomization(explainer(net, "gradient"), noise(2, 1, 3, 3))
     assert list(found) == ["3", "0"]

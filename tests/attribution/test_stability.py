@@ -8,11 +8,11 @@ from scipy.stats import spearmanr
 from lrpbook_lib.attribution import (
     Smoothed,
     agreement,
+    explainer,
     max_sensitivity,
     random_map,
     rank_correlation,
 )
-from lrpbook_lib.lrp import Explainer
 from lrpbook_lib.models import GliomaCNN
 
 from .small import Linear, Says, noise
@@ -77,7 +77,7 @@ def test_the_class_stays_that_of_the_image_without_noise():
 def test_smoothed():
     torch.manual_seed(0)
     model, x = GliomaCNN(1, 2, 16).eval(), noise(2, 1, 16, 16)
-    plain = Explainer(model, "epsilon-plus")
+    plain = explainer(model, "epsilon-plus")
     logits, heat = plain(x)
     same = Smoothed(plain, draws=2, noise=0)
     assert same.model is model

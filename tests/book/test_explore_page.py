@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from lrpbook_lib.explore.given import EPSILON_GAMMA
 from lrpbook_lib.explore.runtime import RUNTIME
 from lrpbook_lib.lrp import COMPOSITES, Explainer
 from lrpbook_lib.lrp.exports import Exportable
@@ -71,7 +70,7 @@ def settled(page):
 
 def agrees(networks, read, least=0.995):
     """By correlation: where pooled pixels nearly tie, engines may differ."""
-    rules = {**COMPOSITES, "epsilon-gamma": EPSILON_GAMMA}[read["composite"]]
+    rules = COMPOSITES[read["composite"]]
     explainer = Explainer(networks[read["model"]], rules, start="one")
     x = torch.tensor(read["image"]).reshape(1, 3, 64, 64)
     knobs = [torch.tensor(read[name]) for name in ("epsilon", "gamma")]

@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 
 from lrpbook_lib.data import duplicates, find_cases
-from lrpbook_lib.data.cases.tables import key, read_records
+from lrpbook_lib.data.cases.readers import NII, Reader
+from lrpbook_lib.data.cases.tables import (
+    NAME_MAPPINGS,
+    Record,
+    Table,
+    key,
+    read_records,
+)
 from tests.data.conftest import small_case, write_volume
 
 LOWER = {"t1": "t1", "t1ce": "t1ce", "t2": "t2", "flair": "flair", "seg": "seg"}
@@ -514,7 +521,7 @@ def test_axes_and_spacing_are_checked_without_reading_the_images(tmp_path):
 
 
 def test_msd_files_are_read_once_and_need_four_channels(tmp_path, monkeypatch):
-    from lrpbook_lib.data.cases import volumes
+    from lrpbook_lib.data.cases import readers
 
     images, seg = small_case()
     stack = np.stack([images[k] for k in ("flair", "t1", "t1ce", "t2")], axis=-1)
@@ -527,8 +534,8 @@ def test_msd_files_are_read_once_and_need_four_channels(tmp_path, monkeypatch):
     cases = find_cases(tmp_path)
     assert [c.id for c in cases] == ["BRATS_001"]
     assert set(cases.report()["case"]) == {"BRATS_002"}
-    read, seen = volumes.read_nifti, []
-    monkeypatch.setattr(volumes, "read_nifti", lambda p: seen.append(p) or read(p))
+    read, seen = readers.read_nifti, []
+    monkeypatch.setattr(readers, "read_nifti", lambda p: seen.append(p) or read(p))
     cases[0].load()
     assert len(seen) == 2  # the images and the mask
 
@@ -650,11 +657,51 @@ def test_real_tcga_lgg(real):
 
 
 def test_real_tables_link_every_brats_patient(real):
-    records, broken = read_records(sorted(real("tables").glob("*.csv")))
+    tables = sorted(real("tables").glob("*.csv"))
+    records, broken = read_records(tables, NAME_MAPPINGS)
     assert not broken
     linked = records[key("BraTS20_Training_273")]
-    assert {r.grade for r in linked} == {"LGG"}
+    assert [r.facts for r in linked] == [{"grade": "LGG"}] * len(linked)
     assert linked[0].patient == "TCGA-CS-5393" and linked[0].site == "TCIA09"
     assert records[key("TCGA-CS-5393")][0].patient == "TCGA-CS-5393"
     # A validation case has no grade in its table, and gets none.
-    assert {r.grade for r in records[key("BraTS20_Validation_001")]} == {None}
+    assert not any(r.facts for r in records[key("BraTS20_Validation_001")])
+
+
+def test_another_layout_is_one_reader(tmp_path):
+    """Heads in BIDS, e.g.: one image, no mask, and a class from a table of its own."""
+
+    def participants(table):
+        for row in table.to_dict("records"):
+            facts = {"group": row["group"], "age": int(row["age"])}
+            yield row["participant_id"], Record(facts=facts)
+
+    heads = Reader(
+        "Heads",
+        r"/(?P<case>sub-\d+_ses-\d+)_(?P<token>T1w)" + NII,
+        channels=("t1",),
+        needs=("t1",),
+        patient=r"(sub-\d+)",
+        label="group",
+        classes=("healthy", "dementia"),
+        stripped=False,
+        tables=(Table(("participant_id", "group"), participants),),
+    )
+    for number, visit in ((1, 1), (1, 2), (2, 1), (3, 1)):
+        image = small_case(10 * number + visit)[0]["t1"]
+        case = f"sub-{number:02d}_ses-{visit}"
+        folder = tmp_path / f"sub-{number:02d}" / f"ses-{visit}" / "anat"
+        write_volume(folder / f"{case}_T1w.nii.gz", image)
+    rows = ["participant_id\tage\tgroup", "sub-01\t70\thealthy", "sub-02\t81\tdementia"]
+    (tmp_path / "participants.tsv").write_text("\n".join(rows) + "\n")
+    cases = find_cases(tmp_path, releases=[heads])
+    assert [c.label for c in cases] == ["healthy", "healthy", "dementia", None]
+    assert [c.patient for c in cases] == ["sub-01", "sub-01", "sub-02", "sub-03"]
+    assert cases[2].facts == {"group": "dementia", "age": 81}
+    assert cases[0].grade is None and set(cases[0].load()) == {"t1", "brain"}
+    table = cases.table()
+    assert list(table) == ["id", "patient", "site", "group", "age", "release"]
+    assert table["age"].dropna().tolist() == [70, 70, 81]
+    assert cases.summary()["ungraded"].tolist() == [1]
+    with pytest.raises(ValueError, match=r"no case of a known release.*BraTS 2018"):
+        find_cases(tmp_path)

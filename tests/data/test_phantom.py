@@ -22,8 +22,8 @@ from lrpbook_lib.data import (
     read_manifest,
     site_predicts_grade,
 )
-from lrpbook_lib.data.phantom import anatomy, cohort as phantom_module, contrast
-from lrpbook_lib.data.phantom.lesion import Traits, class_separation
+from lrpbook_lib.data.phantom import anatomy, contrast, folder as phantom_module
+from lrpbook_lib.data.phantom.glioma import Traits, class_separation
 from lrpbook_lib.data.phantom.patient import (
     Plan,
     draw_patient,
@@ -126,11 +126,12 @@ def test_tumor_regions_look_like_their_labels(phantom):
 
 def test_edema_follows_white_matter():
     plan = Plan("Phantom_A_000_1", 0, "HGG", "A")
+    knobs = PhantomSettings(difficulty=0.2, site_strength=0.0, spacing=4.0)
     shares = []
     for index in range(4):
         settings = replace(plan, index=index)
         points, _ = anatomy.grid(4.0)
-        patient = draw_patient(settings, 0, 4.0, 0.2, 0.0, 0.0)
+        patient = draw_patient(settings, knobs)
         # Rebuild the anatomy without the tumor from the same stream.
         person = random_source(0, 0, index, 0)
         pose = anatomy.Pose.draw(person, 0.0)

@@ -473,3 +473,23 @@ def test_real_slices(real, tmp_path):
     shown = got.tumor > 0
     flair = got.images[:, 2]
     assert flair[shown].mean() > 1.2 * flair[got.brain & ~shown].mean()
+
+
+def test_volumes_are_samples_and_move_with_their_masks(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.random((4, 2, 6, 16, 20), dtype=np.float32)
+    brain = np.zeros((4, 6, 16, 20), bool)
+    brain[:, 1:-1, 2:-2, 2:-2] = True
+    tumor = np.zeros(brain.shape, np.uint8)
+    tumor[:2, 2:4, 5:9, 4:10] = 1
+    made = SliceSet.from_arrays(images, [0, 0, 1, 1], tumor, brain, list("abcd"))
+    some = SliceSet.load(made.subset([3, 0]).save(tmp_path / "set"))
+    assert some[1]["image"].shape == (2, 6, 16, 20) and "2 volumes" in repr(some)
+    assert some.frame()["tumor_pixels"].tolist() == [0, 2 * 4 * 6]
+    image, mask, inside = (torch.from_numpy(a) for a in (images, tumor, brain))
+    flipped, turned, _ = Augment(0, 0, 0, 1, 0)(image, mask, inside)
+    torch.testing.assert_close(flipped, (image * inside[:, None]).flip(-1))
+    assert torch.equal(turned, mask.flip(-1))
+    # In the plane alone: a slice that holds nothing of the mask stays so.
+    _, turned, _ = Augment(degrees=45, scale=0, shift=0)(image, mask, inside)
+    assert turned[:2, 2:4].any() and not turned[:, [0, 1, 4, 5]].any()

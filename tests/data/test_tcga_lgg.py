@@ -47,7 +47,7 @@ def test_files_that_do_not_fit_are_told(tmp_path, monkeypatch):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:100])
     with pytest.raises(ValueError, match="cannot be read"):
         tcga_lgg_slices(tmp_path / "cut.npz")
-    monkeypatch.setattr("lrpbook_lib.data.sets.tcga_lgg.data_home", lambda: None)
+    monkeypatch.setattr("lrpbook_lib.data.sets.packed.data_home", lambda: None)
     with pytest.raises(FileNotFoundError, match="LRPBOOK_DATA"):
         tcga_lgg_slices()
 

@@ -14,12 +14,20 @@ from safetensors.torch import save_file
 
 from lrpbook_lib.data import RECIPES, extract_slices, find_cases, own_case
 from lrpbook_lib.data.slices.cutting import SliceSettings, back_to_volume, slices_of
-from lrpbook_lib.explain import explain_all, explain_case, ready_model
+from lrpbook_lib.explain import explain_all, explain_case
 from lrpbook_lib.explain.__main__ import main
-from lrpbook_lib.guidance import CrossEntropy
+from lrpbook_lib.guidance import LRPLoss
 from lrpbook_lib.lrp import Explainer
-from lrpbook_lib.models import GliomaCNN, SliceNet
-from lrpbook_lib.training import Experiment, PhantomData, Trainer, TrainSettings
+from lrpbook_lib.models import GliomaCNN, ModelSpec, SliceNet, register_network
+from lrpbook_lib.training import (
+    CheckpointError,
+    KeepBest,
+    Trainer,
+    TrainSettings,
+    read_model,
+)
+from lrpbook_lib.training.checkpoint import data_digest, read_tensors, write_tensors
+from lrpbook_lib.training.plain import to_dict
 from tests.data.conftest import small_case, write_volume
 
 SEQUENCES = ("t1", "t2", "flair")
@@ -36,12 +44,13 @@ def checkpoint(tmp_path_factory) -> Path:
     """An untrained network, as a trainer writes its weights."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "best.safetensors"
-    save(path, GliomaCNN(size=32))
+    network = GliomaCNN(size=32)
+    spec = ModelSpec(
+        "GliomaCNN", {"size": 32}, SEQUENCES, ("LGG", "HGG"), (32, 32), "percentile"
+    )
+    weights = {f"model.{k}": v for k, v in network.state_dict().items()}
+    write_tensors(path, weights, spec=to_dict(spec))
     return path
-
-
-def save(path: Path, network) -> None:
-    save_file({f"model.{k}": v for k, v in network.state_dict().items()}, path)
 
 
 def write_own(folder: Path, seed=0, affine=None, **changed) -> dict[str, Path]:
@@ -123,7 +132,7 @@ ORIENTATIONS = {
 
 @pytest.mark.parametrize("name", ORIENTATIONS)
 def test_the_heatmap_has_exactly_the_geometry_of_the_image(tmp_path, checkpoint, name):
-    model = ready_model(checkpoint)
+    model = read_model(checkpoint)
     plain = write_own(tmp_path / "ras", affine=np.diag([5.0, 5, 5, 1]))
     explain_all([own_case(of(plain), plain["seg"], "a")], model, tmp_path / "out")
     expected = canonical(tmp_path / "out/a/heatmap.nii.gz")
@@ -168,10 +177,10 @@ def test_the_heatmap_has_exactly_the_geometry_of_the_image(tmp_path, checkpoint,
 def test_scores_agree_with_doing_it_by_hand(tmp_path, checkpoint):
     (folder,) = write_brats(tmp_path, 1)
     (case,) = find_cases(tmp_path)
-    found = explain_case(case, ready_model(checkpoint))
+    found = explain_case(case, read_model(checkpoint))
     # Starting from a negative logit, no relevance would be positive.
     likely = ("LGG", "HGG")[found.target]
-    explain_all([case], ready_model(checkpoint), tmp_path / "out", likely)
+    explain_all([case], read_model(checkpoint), tmp_path / "out", likely)
     facts = json.loads((tmp_path / "out" / folder.name / "score.json").read_text())
 
     slices = extract_slices([case], SEQUENCES, recipe="tumor", size=32)
@@ -248,7 +257,7 @@ def test_a_folder_of_someone_else_is_left_alone(tmp_path, checkpoint):
     precious.parent.mkdir(parents=True)
     precious.write_text("years of work")
     cases = find_cases(tmp_path / "in")
-    table, problems = explain_all(cases, ready_model(checkpoint), tmp_path / "out")
+    table, problems = explain_all(cases, read_model(checkpoint), tmp_path / "out")
     assert table.empty and "left as it is" in problems[0].detail
     assert precious.read_text() == "years of work"
 
@@ -263,62 +272,148 @@ def test_a_killed_run_leaves_no_half_case(tmp_path, checkpoint, monkeypatch):
     # The heatmap is there by then, and the scores are not.
     monkeypatch.setattr("lrpbook_lib.explain.write.write_overlay", die)
     with pytest.raises(KeyboardInterrupt):
-        explain_all(cases, ready_model(checkpoint), tmp_path / "out")
+        explain_all(cases, read_model(checkpoint), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_trainers_checkpoint_tells_rules_and_a_run_its_size(tmp_path):
-    (tmp_path / "in").mkdir()
+@register_network
+class Wide(torch.nn.Module):
+    """A network of one's own, which no name of a weight gives away."""
+
+    def __init__(self, channels: int, width: int = 4, classes: int = 2):
+        super().__init__()
+        self.look = torch.nn.Conv2d(channels, width, 5, padding=2)
+        self.say = torch.nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.say(torch.relu(self.look(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("kind", [GliomaCNN, SliceNet, Wide])
+def test_a_trainers_checkpoint_tells_all(tmp_path, kind):
     write_brats(tmp_path / "in", 4)
-    slices = extract_slices(find_cases(tmp_path / "in"), SEQUENCES, size=40)
+    slices = extract_slices(
+        find_cases(tmp_path / "in"), ("t1ce", "flair"), size=60, normalization="zscore"
+    )
+    torch.manual_seed(0)
+    network = Wide(2, width=5) if kind is Wide else kind(channels=2, size=60)
     settings = TrainSettings(epochs=1, composite="zplus", start="one")
-    network = GliomaCNN(size=40)
-    Trainer(network, CrossEntropy(), settings, tmp_path / "run").fit(slices)
-    # 40 pixels leave as little after four poolings as 32 do.
-    read = ready_model(tmp_path / "run")
-    assert (read.composite, read.start, read.size) == ("zplus", "one", (32, 32))
-    assert ready_model(tmp_path / "run", size=40).size == (40, 40)
-    experiment = Experiment(
-        data=PhantomData(size=40, sequences=("t1ce", "t2", "flair")),
-        settings=TrainSettings(composite="zplus", judge="epsilon-plus"),
-    )
-    told = tmp_path / "run" / "experiment.json"
-    told.write_text(json.dumps(experiment.to_dict()))
-    read = ready_model(tmp_path / "run" / "checkpoint.safetensors")
-    assert read.size == (40, 40) and read.sequences == ("t1ce", "t2", "flair")
-    assert read.composite == "epsilon-plus"
-    for name, weight in network.state_dict().items():
-        torch.testing.assert_close(read.network.state_dict()[name], weight)
+    keep = KeepBest("train_loss", higher_is_better=False)
+    run = tmp_path / "run"
+    Trainer(network, LRPLoss(), settings, run, [keep]).fit(slices)
+    for place in (run, run / "checkpoint.safetensors"):
+        read = read_model(place)
+        assert type(read.network) is kind and not read.network.training
+        assert read.spec == ModelSpec(
+            kind.__name__,
+            json.loads(json.dumps(network._arguments)),
+            ("t1ce", "flair"),
+            ("LGG", "HGG"),
+            (60, 60),
+            "zscore",
+        )
+        assert (read.composite, read.start) == ("zplus", "one")
+        for name, weight in network.state_dict().items():
+            torch.testing.assert_close(read.network.state_dict()[name], weight)
+    _, about = read_tensors(run / "best.safetensors")
+    assert about["data"] == data_digest(slices) != data_digest(slices.subset([0, 1]))
+    assert about["identity"]["samples"] == len(slices)
+
+    main([f"--model={run}", f"--image={tmp_path / 'in'}", f"--out={tmp_path / 'out'}"])
+    name = find_cases(tmp_path / "in")[0].id
+    facts = json.loads((tmp_path / "out" / name / "score.json").read_text())
+    mine = slices.subset(slices.case == name)
+    with torch.no_grad():
+        p = network.eval()(torch.from_numpy(mine.images)).softmax(1)[:, 1]
+    told = {row["slice"]: row["probabilities"]["HGG"] for row in facts["by_slice"]}
+    np.testing.assert_allclose([told[z] for z in mine.z], p, atol=2e-6)
+    assert facts["model"]["normalization"] == "zscore"
 
 
-def test_models_are_recognized_by_their_weights(tmp_path):
-    save(tmp_path / "wide.safetensors", SliceNet(channels=2, classes=3, size=60))
-    read = ready_model(
-        tmp_path / "wide.safetensors",
-        sequences=("t1", "flair"),
-        classes=("a", "b", "c"),
+def test_what_a_checkpoint_does_not_tell_can_be_told(tmp_path):
+    old = tmp_path / "old.safetensors"
+    save_file({f"model.{k}": v for k, v in Wide(3).state_dict().items()}, old)
+    with pytest.raises(CheckpointError, match=r"which network .* Train again, or tell"):
+        read_model(old)
+    told = {
+        "network": "Wide",
+        "arguments": {"channels": 3},
+        "channels": list(SEQUENCES),
+        "classes": ["LGG", "HGG"],
+        "shape": [40, 48],
+        "normalization": "percentile",
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(told))
+    paths = write_own(tmp_path)
+    call = [f"--model={old}", *(f"--image={paths[s]}" for s in SEQUENCES), "--name=x"]
+    call += [f"--out={tmp_path / 'out'}", f"--spec={tmp_path / 'spec.json'}"]
+    main(call)
+    facts = json.loads((tmp_path / "out/x/score.json").read_text())
+    assert facts["model"]["shape"] == [40, 48]
+    with pytest.raises(CheckpointError, match=r"do not fit Wide with .*'width': 9"):
+        read_model(old, **{**told, "arguments": {"channels": 3, "width": 9}})
+    with pytest.raises(ValueError, match=r"cannot be made with .*'depth'"):
+        read_model(old, **{**told, "arguments": {"channels": 3, "depth": 9}})
+    with pytest.raises(ValueError, match=r"chanels \(did you mean channels"):
+        read_model(old, **told, chanels=("t1",))
+    with pytest.raises(ValueError, match=r"no network 'Mine'; .*register_network"):
+        read_model(old, **{**told, "network": "Mine"})
+    case = own_case(of(paths), paths["seg"])
+    for field, value, said in (
+        ("channels", ["t1"], r"want of channels or shape\. Told are channels \['t1'\]"),
+        ("shape", [], "want of channels or shape and two edges of its shape"),
+        ("shape", [40, 48, 9], "two edges of its shape.* Volumes are for"),
+        ("classes", ["LGG"], r"want of classes\. .* classes \['LGG'\]"),
+        ("normalization", None, r"want of normalization\. .*\(normalization: percent"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            explain_case(case, read_model(old, **{**told, field: value}))
+
+
+def test_a_file_may_register_the_network(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom lrpbook_lib.models import register_network\n\n"
+        "@register_network\nclass Own(torch.nn.Sequential):\n"
+        "    def __init__(self, size=32):\n        super().__init__("
+        "torch.nn.Flatten(), torch.nn.Linear(3 * size * size, 2))\n"
     )
-    assert isinstance(read.network, SliceNet) and read.size == (54, 54)
-    with pytest.raises(ValueError, match=r"sequences: the model .* has 2 channels"):
-        ready_model(tmp_path / "wide.safetensors", classes=("a", "b", "c"))
-    with pytest.raises(ValueError, match=r"classes: .* has 3"):
-        ready_model(tmp_path / "wide.safetensors", sequences=("t1", "t2"))
-    save_file({"model.conv.weight": torch.zeros(3)}, tmp_path / "else.safetensors")
-    with pytest.raises(ValueError, match="no weights of GliomaCNN"):
-        ready_model(tmp_path / "else.safetensors")
-    with pytest.raises(FileNotFoundError, match="there is no file"):
-        ready_model(tmp_path / "missing.safetensors")
+    write_brats(tmp_path / "in", 2)
+    slices = extract_slices(find_cases(tmp_path / "in"), SEQUENCES, size=32)
+    script = (
+        "import runpy, sys\nfrom lrpbook_lib.data import SliceSet\n"
+        "from lrpbook_lib.training import Trainer, TrainSettings\n"
+        "own = runpy.run_path('mine.py')['Own']\n"
+        "Trainer(own(), None, TrainSettings(epochs=1), 'run')"
+        f".fit(SliceSet.load({str(slices.store.folder)!r}))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    call = [f"--model={tmp_path / 'run'}", f"--image={tmp_path / 'in'}"]
+    call += [f"--out={tmp_path / 'out'}"]
+    with pytest.raises(ValueError, match="no network 'Own'"):
+        main(call)
+    main([*call, f"--networks={tmp_path / 'mine.py'}"])
+    assert len(list((tmp_path / "out").glob("*/score.json"))) == 2
+
+
+@pytest.mark.parametrize("name", ["plain", "guided"])
+def test_the_models_of_the_book_are_read_by_name(name):
+    read = read_model(name)
+    assert isinstance(read.network, GliomaCNN) and read.name == name
+    assert read.spec.channels == SEQUENCES and read.spec.shape == (64, 64)
+    assert read.spec.normalization == "percentile"
+    with pytest.raises(KeyError, match="come with the book, which are plain, guided"):
+        read_model("giuded")
 
 
 def test_bad_models_and_bad_names_are_told(tmp_path, checkpoint):
-    with pytest.raises(ValueError, match="size: slices of 96"):
-        ready_model(checkpoint, size=96)
     with pytest.raises(FileNotFoundError, match="holds none of"):
-        ready_model(tmp_path)
+        read_model(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read_model(tmp_path / "missing.safetensors")
     paths = write_own(tmp_path)
     case = own_case(of(paths), paths["seg"])
     with pytest.raises(ValueError, match="knows LGG, HGG"):
-        explain_case(case, ready_model(checkpoint), "glioma")
+        explain_case(case, read_model(checkpoint), "glioma")
     with pytest.raises(ValueError, match="would be a path"):
         own_case(of(paths), name="../up")
 
@@ -404,9 +499,9 @@ def test_a_head_with_its_skull_is_recognized(tmp_path):
     images, _ = small_case(shape=(20, 26, 12))
     noisy = {n: i + 3 for n, i in images.items()}
     paths = write_own(tmp_path, **noisy)
-    assert not own_case(of(paths), paths["seg"]).description.stripped
+    assert not own_case(of(paths), paths["seg"]).reader.stripped
     paths = write_own(tmp_path / "stripped")
-    assert own_case(of(paths), paths["seg"]).description.stripped
+    assert own_case(of(paths), paths["seg"]).reader.stripped
 
 
 def test_the_command_fails_in_a_line(tmp_path, checkpoint):
@@ -419,7 +514,7 @@ def test_the_command_fails_in_a_line(tmp_path, checkpoint):
 
 def test_an_explorer_is_written_where_asked_for(tmp_path, checkpoint):
     files = write_own(tmp_path / "own")
-    model, out = ready_model(checkpoint), tmp_path / "out"
+    model, out = read_model(checkpoint), tmp_path / "out"
     case = own_case(of(files), files["seg"], "a")
     explain_all([case], model, out)
     assert not (out / "a" / "explorer.html").exists()

@@ -1,18 +1,16 @@
 """Figures of experiments say what the tables say."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from lrpbook_lib.explore import (
     arms_figure,
-    before_after,
     curves_figure,
     front_figure,
     knobs_figure,
 )
-from lrpbook_lib.explore.arms import pareto_front
+from lrpbook_lib.explore.figures.curves import pareto_front
 
 
 def results(values, metric="auc", protocol="patients"):
@@ -153,20 +151,3 @@ def test_a_map_over_two_knobs_puts_each_number_in_its_place():
     assert heat.z[2][1] == pytest.approx(5.0)
     assert heat.text[2][1] == "+5.00<br>[+4.00, +6.00]"
     assert (heat.zmin, heat.zmax) == (-5, 5)  # white is zero
-
-
-def test_before_after_has_a_row_a_model_on_symmetric_scales_with_the_tumor_outlined():
-    rng = np.random.default_rng(0)
-    images, tumor = rng.random((3, 8, 8)), np.zeros((3, 8, 8), int)
-    tumor[:2, 2:5, 2:5] = 4  # the last slice has none
-    maps = {"plain": rng.normal(size=(3, 8, 8)) * 1e-3, "guided": np.zeros((3, 8, 8))}
-    fig = before_after(images, tumor, maps, ["LGG", "HGG"])
-    grid = np.array(fig.axes).reshape(3, 3)
-    assert [axis.get_ylabel() for axis in grid[:, 0]] == ["image", "plain", "guided"]
-    assert [axis.get_title() for axis in grid[0]] == ["LGG", "HGG", ""]
-    for axis in grid[1:].flat:
-        low, high = axis.images[0].get_clim()
-        assert low == -high != 0
-    outlined = [[bool(axis.collections) for axis in row] for row in grid]
-    assert outlined == [[True, True, False]] * 3
-    plt.close(fig)

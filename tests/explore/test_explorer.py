@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from lrpbook_lib.data import SliceSet
-from lrpbook_lib.explore import HeatmapExplorer, explorer as module
+from lrpbook_lib.explore import HeatmapExplorer
 from lrpbook_lib.explore.programs import portable_program, weights
 from lrpbook_lib.explore.runtime import MissingError, packed_runtime
+from lrpbook_lib.explore.widgets import explorer as module
 from lrpbook_lib.guidance import tumor_lrp_score
 from lrpbook_lib.lrp import Composite, Epsilon, Explainer, Gamma
 

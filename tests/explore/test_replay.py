@@ -65,7 +65,7 @@ def test_two_models_of_twenty_epochs_are_light():
     [
         (lambda c: c[0].__setitem__((0, 0, 0, 0), np.nan), "images has 1 values"),
         (lambda c: c[3]["plain"].pop("probability"), r"lacks 'probability'"),
-        (lambda c: c[2].append(12), "6 epochs of these images need"),
+        (lambda c: c[2].append(12), "they differ along E"),
         (lambda c: c[3].clear(), "name at least one"),
     ],
 )

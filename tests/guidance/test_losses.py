@@ -7,9 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lrpbook_lib.attribution import (
-    Attributor,
-)
 from lrpbook_lib.guidance import (
     LOSSES,
     BCELoss,
@@ -65,7 +62,7 @@ def batch(samples=4, size=8, seed=1):
 
 def per_sample(loss, net, data):
     x, label, mask, brain = data
-    logits, relevance = Attributor.of(net, loss)(x, label)
+    logits, relevance = loss.explainer(net)(x, label)
     return loss(logits, label, relevance, mask, brain)
 
 
@@ -127,7 +124,7 @@ def closed_forms():
 @pytest.mark.parametrize("loss, form", closed_forms())
 def test_gradients_agree_with_the_closed_form(loss, form):
     net, (x, label, mask, brain) = small_net(), batch(samples=1)
-    logits, relevance = Attributor.of(net, loss)(x, label)
+    logits, relevance = loss.explainer(net)(x, label)
     ce = F.cross_entropy(logits, label)
     s = tumor_lrp_score(relevance, mask, brain)[0]
     assert 0 < s < 1
@@ -175,7 +172,7 @@ def test_pooled_is_the_published_batch_formula():
     net, (x, label, mask, brain) = small_net(), batch()
     mask[3] = 0
     loss = LRPLoss(2, floor=0, pooled=True)
-    logits, relevance = Attributor.of(net, loss)(x, label)
+    logits, relevance = loss.explainer(net)(x, label)
     ce = F.cross_entropy(logits, label, reduction="none")
     s = tumor_lrp_score(relevance, mask, brain)[:3].mean()
     found = loss(logits, label, relevance, mask, brain)
@@ -205,7 +202,7 @@ def test_bad_input_gives_finite_numbers(loss, trouble):
         mask[:, 0, 0] = 1  # a corner, which is not in the brain
     if trouble == "no brain":
         brain[:] = False
-    logits, relevance = Attributor.of(net, loss)(x, label)
+    logits, relevance = loss.explainer(net)(x, label)
     if trouble == "negative" and relevance is not None:
         relevance = -relevance.abs()
     value = loss(logits, label, relevance, mask, brain).mean()

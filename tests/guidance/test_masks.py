@@ -40,6 +40,17 @@ def test_moved_masks_keep_their_shape_and_follow_the_seed(kind):
     assert len({m.tobytes() for m in different}) > 3
 
 
+def test_masks_of_volumes():
+    mask = np.zeros((1, 9, 9, 9), dtype=int)
+    mask[0, 4, 4, 4] = 1
+    brain = np.ones_like(mask)
+    sizes = {"exact": 1, "dilated": 7, "boxed": 27, "shifted": 1, "random": 1}
+    for kind, size in sizes.items():
+        assert coarsen(mask, brain, kind, 1).sum() == size
+    moved = np.argwhere(coarsen(mask, brain, "shifted", 3)[0])[0] - 4
+    assert np.linalg.norm(moved) == pytest.approx(3, abs=0.9)
+
+
 def test_a_share_of_the_patients():
     patient = np.repeat([f"p{i:02d}" for i in range(50)], 3)
     few, more = annotated(patient, 0.1, seed=2), annotated(patient, 0.5, seed=2)

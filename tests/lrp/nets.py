@@ -206,12 +206,31 @@ class Signal(nn.Module):
         return self.fc(torch.cat([y, y.roll(1, 1) / 2], -1))
 
 
+class Grouped(nn.Module):
+    """Norms that take the statistics of each sample: of groups, of features."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, padding=1, bias=False)
+        self.groups = nn.GroupNorm(2, 4)
+        self.deep = nn.Conv2d(4, 5, 3, stride=2)
+        self.whole = nn.GroupNorm(1, 5, affine=False)
+        self.features = nn.LayerNorm(5)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = F.relu(self.groups(self.conv(x)))
+        x = F.silu(self.whole(self.deep(x)))
+        return self.head(self.features(x.flatten(2).mT).mean(1))
+
+
 def build(kind, seed=0):
     """A network of that kind in float64 with everything set to general values."""
     torch.manual_seed(seed)
     model = kind().double()
     for m in model.modules():
-        if isinstance(m, nn.modules.batchnorm._NormBase) and m.affine:
+        own = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm
+        if isinstance(m, own) and m.weight is not None:
             nn.init.uniform_(m.weight, 0.5, 1.5)
             nn.init.uniform_(m.bias, -0.3, 0.3)
         if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats:
@@ -229,6 +248,7 @@ SHAPES = {
     SmallUNet: (2, 8, 8),
     Volume: (1, 6, 6, 6),
     Signal: (2, 6),
+    Grouped: (2, 7, 7),
 }
 
 

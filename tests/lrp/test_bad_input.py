@@ -55,6 +55,32 @@ def test_data_dependent_control_flow():
         Explainer(Branching())
 
 
+def test_a_branch_that_tracing_takes_the_wrong_way():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = nn.Linear(3, 2)
+
+        def forward(self, x):
+            z = self.dense(x)
+            return z if isinstance(x, torch.Tensor) else -z
+
+    x = torch.randn(2, 3)
+    with pytest.raises(UntraceableModelError, match=r"another output than the model"):
+        Explainer(Branching())(x, 1)
+    with pytest.raises(UntraceableModelError, match=r"another output"):
+        Explainer(Branching(), at="dense")(x)
+    assert Explainer(Branching(), check=False)(x, 1)[1].shape == x.shape
+
+
+def test_what_is_compared_with_the_model_leaves_it_as_it_was():
+    model, x = build(Plain), sample(Plain)
+    model.features.train()
+    modes = [m.training for m in model.modules()]
+    Explainer(model)(x, 1)
+    assert [m.training for m in model.modules()] == modes
+
+
 def test_two_inputs():
     class Pair(nn.Module):
         def forward(self, x, y):

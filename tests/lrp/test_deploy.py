@@ -14,6 +14,7 @@ from lrpbook_lib.lrp import (
     Epsilon,
     Explainer,
     Gamma,
+    LRPError,
     export,
     export_onnx,
 )
@@ -144,5 +145,5 @@ def test_onnx_with_live_knobs(tmp_path):
 
 def test_export_needs_evaluation_mode():
     explainer = Explainer(build(Plain).train(), KNOBS)
-    with pytest.raises(RuntimeError, match="eval"):
+    with pytest.raises(LRPError, match="eval"):
         export(explainer, sample(Plain))

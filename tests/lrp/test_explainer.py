@@ -8,8 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lrpbook_lib.lrp import COMPOSITES, Composite, Epsilon, Explainer, Flat, register
-from lrpbook_lib.lrp.registry import unregister
+from lrpbook_lib.lrp import (
+    COMPOSITES,
+    Composite,
+    Epsilon,
+    Explainer,
+    Flat,
+    register,
+    unregister,
+)
 from lrpbook_lib.models import GliomaCNN
 
 from .nets import SHAPES, Normed, Plain, SmallUNet, build, sample
@@ -80,6 +87,7 @@ def test_starts():
     begun["difference"] = (z[:, 1] - runner_up.amax(1)).sum()
     for start, want in begun.items():
         assert total(start, 1) == pytest.approx(float(want)), start
+    assert total("one", torch.tensor(1)) == pytest.approx(2.0)
     assert total("softmax", None) == pytest.approx(2.0)
     assert total("logit", None) == pytest.approx(float(z.amax(1).sum()))
     own = torch.rand_like(z)

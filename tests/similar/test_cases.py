@@ -13,7 +13,6 @@ from lrpbook_lib.similar import (
     fingerprint,
     order_kept,
     pooled,
-    sketched,
 )
 
 from .small import LAYERS, cohort, small_net
@@ -132,22 +131,6 @@ def test_pooling_takes_means_over_the_finest_grid_that_fits():
     assert pooled(volume, width=24).shape == (2, 24)
 
 
-def test_the_sketch_keeps_dot_products_on_average_with_the_variance_it_states():
-    torch.manual_seed(0)
-    z, other = torch.rand(1, 40), torch.rand(1, 40)
-    width = 8
-    drawn = torch.stack(
-        [(sketched(z, width, s) * sketched(other, width, s)).sum() for s in range(4000)]
-    )
-    exact = (z * other).sum()
-    spread = z.square().sum() * other.square().sum() + exact**2
-    spread = (spread - 2 * (z * other).square().sum()) / width
-    assert float(drawn.mean() - exact) == pytest.approx(
-        0, abs=4 * float(spread / 4000) ** 0.5
-    )
-    assert float(drawn.var()) == pytest.approx(float(spread), rel=0.1)
-
-
 def test_what_reducing_costs_is_measured():
     rng = np.random.default_rng(0)
     full = rng.normal(size=(60, 30))
@@ -162,8 +145,6 @@ def test_what_reducing_costs_is_measured():
     assert table.loc["features.2", ["units", "columns"]].tolist() == [96, 24]
     assert table.loc["classifier.2", "neighbors_kept"] == 1
     assert 0 < table.loc["features.2", "neighbors_kept"] < 1
-    wide = SimilarCases(model, LAYERS, width=8, wide="sketch").reduction(atlas)
-    assert wide["columns"].tolist() == [8, 8]
 
 
 def test_saved_and_loaded_it_answers_the_same_and_holds_no_pickle(tmp_path):
@@ -218,7 +199,6 @@ def test_a_model_changed_after_fit_is_refused(tmp_path):
         ({"k": 0}, "k=0 must be at least 1"),
         ({"width": 0}, "width=0"),
         ({"distance": "chebyshev"}, "takes one of"),
-        ({"wide": "pca"}, "takes 'pool' or 'sketch'"),
         ({"layers": []}, "layers is empty"),
     ],
 )
@@ -306,7 +286,7 @@ def test_a_dead_unit_changes_no_distance():
 
 def test_a_layer_too_wide_to_pool_says_so():
     cases = SimilarCases(small_net(), "classifier.2", width=5)
-    with pytest.raises(ValueError, match="wide='sketch'"):
+    with pytest.raises(ValueError, match=r"12 channels.*use a larger width"):
         cases.fit(cohort(15))
 
 

@@ -198,3 +198,18 @@ def test_compiled_or_not_is_the_same(attribution, monkeypatch):
         found.append(Trainer(net, loss, settings, hardware=hardware).fit(data))
     columns = ["train_loss", "train_ce"]
     np.testing.assert_allclose(found[0][columns], found[1][columns], rtol=1e-3)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_whole_batches_are_those_of_the_items(augment):
+    from lrpbook_lib.data import Augment
+
+    data = spots(12).subset([7, 1, 2, 3, 9, 0])
+    items = [{k: v for k, v in item.items() if k != "index"} for item in data]
+    given = {"batch_size": 4, "seed": 1, "augment": Augment() if augment else None}
+    loaders = [TrainLoader(source, **given).epoch(0) for source in (data, items)]
+    for (n, one), (m, other) in zip(*loaders, strict=True):
+        assert n == m
+        assert one.keys() == other.keys()
+        for name, tensor in one.items():
+            torch.testing.assert_close(tensor, other[name], rtol=0, atol=0)

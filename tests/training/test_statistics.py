@@ -1,11 +1,11 @@
-"""Intervals and tests against scipy, and against what clustering must do to them."""
+"""Intervals against scipy, and against what clustering must do to them."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from lrpbook_lib.training import bootstrap_interval, paired_test
+from lrpbook_lib.training import bootstrap_interval
 
 
 def table(values, patients):
@@ -45,42 +45,8 @@ def test_a_function_does_what_a_column_does():
     assert (one.low, one.high) == pytest.approx((other.low, other.high))
 
 
-@pytest.mark.parametrize("patients", [9, 30])
-def test_signs_are_tossed_as_scipy_tosses_them(patients):
-    rng = np.random.default_rng(3)
-    one = rng.normal(size=patients)
-    other = one + rng.normal(0.3, 0.6, size=patients)
-    found = paired_test(
-        table(one, range(patients)), table(other, range(patients)), "value", draws=9_999
-    )
-    want = stats.permutation_test(
-        (other, one),
-        lambda a, b: np.mean(a - b),
-        permutation_type="samples",
-        n_resamples=9_999,
-        rng=0,
-    )
-    assert found.estimate == pytest.approx((other - one).mean())
-    exact = patients <= 14
-    assert found.p_value == pytest.approx(want.pvalue, abs=1e-9 if exact else 0.01)
-    assert found.low < found.estimate < found.high
-
-
-def test_slices_of_a_patient_count_once():
-    one = table([0.0] * 6, ["a", "a", "a", "b", "c", "d"])
-    other = table([1.0] * 6, ["d", "c", "b", "a", "a", "a"])
-    found = paired_test(one, other, "value")
-    assert found.patients == 4
-    assert found.p_value == 2 / 16, "all four of one sign, or of the other"
-    assert found.estimate == found.low == found.high == 1
-
-
-def test_what_cannot_be_compared():
-    one, other = table([0.0, 1.0], ["a", "b"]), table([0.0, 1.0], ["a", "c"])
-    with pytest.raises(ValueError, match=r"differ in 2 .*b, c"):
-        paired_test(one, other, "value")
-    with pytest.raises(ValueError, match="has NaN"):
-        paired_test(one, table([0.0, np.nan], ["a", "b"]), "value")
+def test_what_cannot_be_drawn_from():
+    one = table([0.0, 1.0], ["a", "b"])
     with pytest.raises(KeyError, match="no column 'site'"):
         bootstrap_interval(one, "value", by="site")
     with pytest.raises(ValueError, match=r"level=95"):

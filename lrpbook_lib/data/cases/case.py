@@ -1,23 +1,25 @@
-"""Cases of any supported release, found and checked without being told which."""
+"""A case: one examination of one patient on disk, read in one way."""
 
-import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from lrpbook_lib.data.cases.releases import BY_NAME, Release
 from lrpbook_lib.data.cases.volumes import (
-    Kept,
     Volumes,
-    brain_mask,
     fill_slices,
-    read_sequence,
     resample,
     to_subject,
 )
+
+if TYPE_CHECKING:
+    from lrpbook_lib.data.cases.readers import Reader
+
+#: What the label map is called among the volumes of a case.
+MASK = "seg"
 
 
 @dataclass(frozen=True)
@@ -33,44 +35,92 @@ class Case:
         tables tell.
     site
         Where the images come from, or ``None``.
-    grade
-        ``"LGG"``, ``"HGG"`` or ``None``; never a guess. BraTS calls WHO grades II
-        and III together LGG.
     paths
-        Sequence name (``t1``, ``t1ce``, ``t2``, ``flair``, ``seg``) to file or folder.
-    release
-        Name of the release.
-    who_grade
-        2, 3 or 4 where a table tells it.
-    diagnosis
-        In Cheng's set: ``glioma``, ``meningioma`` or ``pituitary``.
+        Channel name (``t1``, ``t1ce``, ``t2``, ``flair``), or ``seg`` for the label
+        map, to file or folder.
+    reader
+        What knows the release, and how its files are read.
+    facts
+        What folders, tables and files say of the patient, never a guess:
+        ``grade`` (``"LGG"`` or ``"HGG"``; BraTS calls WHO grades II and III together
+        LGG), ``who_grade`` (2 to 4), ``diagnosis`` and so on. What is not said, or is
+        said in two ways, is not in it.
     """
 
     id: str
     patient: str
     site: str | None
-    grade: str | None
     paths: Mapping[str, Path]
-    release: str
-    who_grade: int | None = None
-    diagnosis: str | None = None
+    reader: "Reader"
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def description(self) -> Release:
-        """The row of the table of releases."""
-        return BY_NAME[self.release]
+    def release(self) -> str:
+        """Name of the release."""
+        return self.reader.name
+
+    @property
+    def label(self) -> str | None:
+        """The fact that is the class to tell in this release; ``None`` if unknown."""
+        return self.facts.get(self.reader.label)
+
+    @property
+    def grade(self) -> str | None:
+        """``"LGG"``, ``"HGG"`` or ``None``."""
+        return self.facts.get("grade")
+
+    @property
+    def who_grade(self) -> int | None:
+        """2, 3 or 4 where a table tells it."""
+        return self.facts.get("who_grade")
+
+    @property
+    def diagnosis(self) -> str | None:
+        """In Cheng's set: ``glioma``, ``meningioma`` or ``pituitary``."""
+        return self.facts.get("diagnosis")
 
     @property
     def sequences(self) -> tuple[str, ...]:
-        """The image sequences this case has, the mask left out."""
-        return tuple(name for name in self.paths if name != "seg")
+        """The image channels this case has, the mask left out."""
+        return tuple(name for name in self.paths if name != MASK)
+
+    def open(self) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
+        """What reads one volume after the other by name: data as stored, and affine.
+
+        Axes run right, front and up, the mask ``seg`` is in the one label scheme, and
+        a file that holds several volumes is opened once.
+        """
+        return self.reader.opened(self)
+
+    def read(self, sequences: Iterable[str] | None = None) -> Volumes:
+        """Channels as stored, on one grid, and the mask where there is one.
+
+        Parameters
+        ----------
+        sequences
+            Which to read; default all. The mask always comes along.
+        """
+        names = self.sequences if sequences is None else tuple(sequences)
+        names = (*names, *((MASK,) if MASK in self.paths else ()))
+        if not names:
+            raise ValueError(f"case {self.id}: name at least one sequence to load")
+        volume, arrays, affine = self.open(), {}, np.eye(4)
+        for name in names:
+            arrays[name], own = volume(name)
+            # The images' header counts: masks are at times saved without theirs.
+            affine = own if len(arrays) == 1 else affine
+            first = arrays[names[0]].shape
+            if arrays[name].shape != first:
+                raise ValueError(
+                    f"{self.paths[name]} has shape {arrays[name].shape}, "
+                    f"{self.paths[names[0]]} has {first}"
+                )
+        return Volumes.of(arrays, affine)
 
     def load(
-        self,
-        sequences: Iterable[str] | None = None,
-        spacing: float | None = None,
+        self, sequences: Iterable[str] | None = None, spacing: float | None = None
     ) -> Volumes:
-        """Read the volumes: right-front-up, masks in one label scheme, brain mask.
+        """Read the volumes: images in float32, the mask, and ``brain``, a mask of it.
 
         Parameters
         ----------
@@ -79,27 +129,12 @@ class Case:
         spacing
             Edge of the cubic voxels to resample to, mm; default as on disk.
         """
-        names = tuple(self.sequences if sequences is None else sequences)
-        arrays, affine, shape = {}, None, None
-        kept: Kept = {}
-        for name in (*names, *(("seg",) if "seg" in self.paths else ())):
-            data, own = read_sequence(self, name, kept)
-            # The images' header counts: masks are at times saved without theirs.
-            affine = own if affine is None else affine
-            if shape not in (None, data.shape):
-                raise ValueError(
-                    f"{self.paths[name]} has shape {data.shape}, the others of case "
-                    f"{self.id} have {shape}"
-                )
-            shape = data.shape
-            arrays[name] = data if name == "seg" else data.astype("f4")
-        if affine is None:
-            raise ValueError(f"case {self.id}: name at least one sequence to load")
-        images = [arrays[name] for name in names]
+        stored = self.read(sequences)
+        arrays = {n: a if n == MASK else a.astype("f4") for n, a in stored.items()}
+        images = [array for name, array in arrays.items() if name != MASK]
         if images:
-            stripped = self.description.stripped
-            arrays["brain"] = fill_slices(brain_mask(images, stripped))
-        volumes = Volumes(arrays, affine)
+            arrays["brain"] = fill_slices(self.reader.region(images))
+        volumes = Volumes.of(arrays, stored.affine)
         return volumes if spacing is None else resample(volumes, spacing)
 
     def subject(self, spacing: float | None = None) -> Any:
@@ -109,29 +144,21 @@ class Case:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a case.
-
-    Attributes
-    ----------
-    case, release
-        Which case.
-    kind
-        A few words, the same for the same trouble.
-    detail
-        What exactly, with the file.
-    dropped
-        Whether the case is left out because of it.
-    """
+    """Something wrong with a case."""
 
     case: str
     release: str
-    kind: str
-    detail: str
-    dropped: bool = True
+    kind: str  #: a few words, the same for the same trouble
+    detail: str  #: what exactly, with the file
+    dropped: bool = True  #: whether the case is left out because of it
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Of a table of problems."""
+        return [f.name for f in fields(cls)]
 
 
-@dataclass
-class CaseList(list):
+class CaseList(list[Case]):
     """The sound cases, and what was wrong with the others.
 
     Attributes
@@ -140,69 +167,43 @@ class CaseList(list):
         One :class:`Problem` for each thing that is wrong.
     """
 
-    cases: Iterable[Case] = ()
-    problems: list[Problem] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(self.cases)
-        self.cases = ()
-
-    __repr__ = list.__repr__
-    __eq__ = list.__eq__
-    __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self):
-        return type(self), (list(self), self.problems)
+    def __init__(self, cases: Iterable[Case] = (), problems: Iterable[Problem] = ()):
+        super().__init__(cases)
+        self.problems = list(problems)
 
     def table(self) -> pd.DataFrame:
-        """The cases, a row each."""
-        columns = ["id", "patient", "site", "grade", "who_grade", "release"]
-        rows = [[getattr(case, c) for c in columns] for case in self]
+        """The cases, a row each: id, patient, site, their facts, release."""
+        facts = dict.fromkeys(f for c in self for f in (c.reader.label, *c.facts))
+        rows = [
+            [c.id, c.patient, c.site, *(c.facts.get(f) for f in facts), c.release]
+            for c in self
+        ]
+        columns = ["id", "patient", "site", *facts, "release"]
         table = pd.DataFrame(rows, columns=columns)
-        table["who_grade"] = table["who_grade"].astype("Int64")
-        return table
+        return table.convert_dtypes(convert_string=False)
 
     def report(self) -> pd.DataFrame:
         """The problems, a row each: case, release, kind, detail, dropped."""
-        columns = ["case", "release", "kind", "detail", "dropped"]
-        rows = [[getattr(p, c) for c in columns] for p in self.problems]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(self.problems, columns=Problem.columns())
 
     def summary(self) -> pd.DataFrame:
         """How many cases of each release are sound and how many dropped, and why.
 
-        Sound cases that neither folder nor table gives a grade are counted as
+        Sound cases that neither folder nor table nor file gives a label are counted as
         ``ungraded``: their slices have the label -1. The release's table, where there
         is one, helps: ``find_cases(..., tables=...)``.
         """
-        rows = []
-        releases = {c.release for c in self} | {p.release for p in self.problems}
-        for name in sorted(releases):
-            mine = [p for p in self.problems if p.release == name]
-            lost = {p.case for p in mine if p.dropped}
-            kinds: dict[str, set[str]] = {}
-            for problem in mine:
-                kinds.setdefault(problem.kind, set()).add(problem.case)
-            why = "; ".join(f"{kind}: {len(ids)}" for kind, ids in kinds.items())
+        rows, told = [], self.report()
+        for name in sorted({c.release for c in self} | set(told["release"])):
             sound = [c for c in self if c.release == name]
-            ungraded = sum(c.grade is None and c.diagnosis is None for c in sound)
-            rows.append([name, len(sound), len(lost), ungraded, why or "-"])
+            mine = told[told["release"] == name]
+            lost = mine.loc[mine["dropped"].astype(bool), "case"].nunique()
+            kinds = mine.groupby("kind", sort=False)["case"].nunique()
+            why = "; ".join(f"{kind}: {count}" for kind, count in kinds.items())
+            ungraded = sum(c.label is None for c in sound)
+            rows.append([name, len(sound), lost, ungraded, why or "-"])
         columns = ["release", "sound", "dropped", "ungraded", "why"]
         return pd.DataFrame(rows, columns=columns)
-
-
-def check_unique(cases: Iterable[Case]) -> None:
-    """Raise where two cases carry the same id: their slices could not be told apart."""
-    seen: dict[tuple[str, str], Case] = {}
-    for case in cases:
-        name = (case.release, case.id)
-        if name in seen:
-            here, there = (next(iter(c.paths.values())) for c in (case, seen[name]))
-            raise ValueError(
-                f"the id {case.id} occurs twice, in {there} and {here}: rename or "
-                "leave out one of them"
-            )
-        seen[name] = case
 
 
 def duplicates(cases: Iterable[Case]) -> pd.DataFrame:
@@ -217,15 +218,3 @@ def duplicates(cases: Iterable[Case]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["patient", "release", "id"])
     wide = table.pivot_table("id", "patient", "release", aggfunc=", ".join)
     return wide[wide.notna().sum(axis=1) > 1].fillna("")
-
-
-def as_path(folder: str | os.PathLike[str]) -> Path:
-    """A folder that exists, or an error that says what is there instead."""
-    path = Path(folder).expanduser()
-    if path.is_file():
-        raise NotADirectoryError(
-            f"{path} is a file: name the folder of a release (unpack archives first)"
-        )
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path} does not exist: name the folder of a release")
-    return path

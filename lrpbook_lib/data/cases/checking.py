@@ -1,201 +1,163 @@
-"""What may be wrong with the files of a case, found without reading all of them."""
+"""What may be wrong with cases: their files, their grids, and two of one patient."""
 
-import os
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 
-from lrpbook_lib.data.cases.case import Case
-from lrpbook_lib.data.cases.repeats import file_mark, voxel_mark
-from lrpbook_lib.data.cases.volumes import (
-    Kept,
-    UnreadableError,
-    read_nifti,
-    read_picture,
-    read_sequence,
-    slice_files,
-)
+from lrpbook_lib.data.cases.case import MASK, Case, Problem
+from lrpbook_lib.data.cases.formats import Grid, UnreadableError, file_mark
 
-#: The way out for those who have DICOM.
-CONVERT = "convert the series to NIfTI first, e.g. with dcm2niix"
+Trouble = tuple[str, str]
+
+
+def check_voxels(name: str, path: Path, data: np.ndarray) -> list[Trouble]:
+    """What is wrong with the numbers of a volume: kind and detail, a pair each."""
+    troubles = []
+    if not data.any():
+        kind = "empty mask" if name == MASK else "empty sequence"
+        what = "marks no tumor" if name == MASK else f"({name}) is zero everywhere"
+        troubles.append((kind, f"{path} {what}"))
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        troubles.append(("NaN", f"{path} holds NaN or infinity"))
+    return troubles
 
 
 def check_case(
     case: Case, thorough: bool = False, marks: set[str] | None = None
-) -> list[tuple[str, str]]:
+) -> list[Trouble]:
     """What is wrong with the files of a case: kind and detail, a pair each.
 
     Parameters
     ----------
     thorough
-        Read every volume to its end.
+        Read every volume to its end. Otherwise images whose headers tell enough are
+        not read.
     marks
-        Receives what names the content of the files, see
-        :mod:`lrpbook_lib.data.cases.repeats`.
+        Receives what names the content of the files, see :func:`join_repeats`.
     """
-    troubles: list[tuple[str, str]] = []
+    troubles: list[Trouble] = []
+    grids: dict[str, Grid] = {}
     shapes: dict[str, tuple[int, ...]] = {}
-    kept: Kept = {}
+    marks = set() if marks is None else marks
+    volume = case.open()
     for name, path in case.paths.items():
         try:
-            if case.description.kind.startswith("nifti"):
-                shapes[name], floats = check_header(path)
-                _check_axes(case, name, shapes[name])
-                read = thorough or name == "seg" or floats
-            else:
-                read = True
-            if marks is not None and name != "seg":
-                marks.add(file_mark(path))
-            if read:
-                data, _ = read_sequence(case, name, kept)
+            if grid := case.reader.grid(path, name):
+                grids[name], shapes[name] = grid, grid.shape[:3]
+            if name != MASK and (sample := case.reader.sample(path)):
+                marks.add(file_mark(sample))
+            if thorough or name == MASK or grid is None or not grid.whole:
+                data, _ = volume(name)
                 shapes[name] = data.shape
-                if marks is not None and name == "seg":
-                    marks.add(voxel_mark(data))
-                if not data.any():
-                    kind = "empty mask" if name == "seg" else "empty sequence"
-                    what = "marks no tumor" if name == "seg" else "is zero everywhere"
-                    troubles.append((kind, f"{path} {what}"))
-                if data.dtype.kind == "f" and not np.isfinite(data).all():
-                    troubles.append(("NaN", f"{path} holds NaN or infinity"))
+                if name == MASK:
+                    marks.add(_voxel_mark(data))
+                troubles += check_voxels(name, path, data)
         except (UnreadableError, FileNotFoundError) as error:
             troubles.append(("unreadable file", str(error)))
         except ValueError as error:
-            kind = "unknown labels" if name == "seg" else "unreadable file"
+            kind = "unknown labels" if name == MASK else "unreadable file"
             troubles.append((kind, f"{path}: {error}"))
-    if not troubles:
-        troubles += [t for t in (_mask_turned(case), _spacings_differ(case)) if t]
-    sizes = {name: shape[:3] for name, shape in shapes.items()}
-    if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         troubles.append(("wrong shape", f"volumes of {case.id} differ: {told}"))
-    return troubles
+    if not troubles:
+        troubles = _check_grids(case, grids)
+    return list(dict.fromkeys(troubles))  # a folder of slices is told once
 
 
-def _check_axes(case: Case, name: str, shape: tuple[int, ...]) -> None:
-    """Raise where a header tells other axes than reading the sequence needs."""
-    channels = case.description.channels if name != "seg" else {}
-    least = 1 + max(channels.values(), default=0)
-    have = int(np.prod(shape[3:]))
-    if len(shape) < 3 or have < least or (have > 1 and not channels):
-        raise UnreadableError(
-            f"{case.paths[name]} has shape {shape} where {least} volume(s) of three "
-            "axes are expected"
-        )
+def _check_grids(case: Case, grids: dict[str, Grid]) -> list[Trouble]:
+    """What headers tell against laying arrays of one shape over each other.
 
-
-def _mask_turned(case: Case) -> tuple[str, str] | None:
-    """Trouble where the mask's header turns it out of the brain.
-
-    A mask saved without its header has other axes than its images, and would lie
-    mirrored: silently, for its shape is right.
+    Voxels of different sizes cover different parts of the head. A mask saved without
+    its header has other axes than its images, and would lie mirrored: silently, for
+    its shape is right. Of other differences the releases' headers say nothing: at times
+    they are lost, and the arrays fit all the same.
     """
-    image = next((case.paths[n] for n in case.sequences), None)
-    if not case.description.kind.startswith("nifti") or image is None:
-        return None
-    if "seg" not in case.paths:
-        return None
-    grids: list[Any] = [nib.load(p) for p in (image, case.paths["seg"])]
-    if nib.aff2axcodes(grids[0].affine) == nib.aff2axcodes(grids[1].affine):
-        return None
-    seg = read_sequence(case, "seg")[0] > 0
-    brain = read_sequence(case, case.sequences[0])[0] != 0
-    if seg.shape != brain.shape or (seg & brain).sum() >= 0.95 * seg.sum():
-        return None
-    return (
-        "mask turned",
-        f"the axes of {case.paths['seg']} are not those of the images, and it lies "
-        "outside the brain: copy the header of an image to it",
-    )
-
-
-def _spacings_differ(case: Case) -> tuple[str, str] | None:
-    """Trouble where the headers of one case tell voxels of different sizes.
-
-    Arrays of equal shape would be laid over each other though they cover different
-    parts of the head.
-    """
-    if not case.description.kind.startswith("nifti"):
-        return None
-    sizes = {}
-    for name, path in case.paths.items():
-        image: Any = nib.load(path)
-        order = nib.io_orientation(image.affine)[:, 0].argsort()
-        edges = nib.affines.voxel_sizes(image.affine)[order]
-        sizes[name] = tuple(round(float(e), 2) for e in edges)
-    first = next(iter(sizes.values()))
-    if all(np.allclose(size, first, rtol=0.02) for size in sizes.values()):
-        return None
-    told = ", ".join(f"{name} {size} mm" for name, size in sizes.items())
-    return "wrong spacing", f"voxels of {case.id} differ in size: {told}"
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM, by the mark that each has behind 128 free bytes."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(128)
-            return stream.read(4) == b"DICM"
-    except OSError:
-        return False
-
-
-def refuse_dicom(path: Path) -> None:
-    """Raise where a path is a DICOM file, or a folder of them."""
-    inside = path.iterdir() if path.is_dir() else [path]
-    if any(file.is_file() and is_dicom(file) for file in inside):
-        raise UnreadableError(f"{path} is DICOM: {CONVERT}")
-
-
-def check_header(path: Path) -> tuple[tuple[int, ...], bool]:
-    """Shape of a NIfTI file and whether it may hold NaN, without reading its data.
-
-    A gzip file ends with the size of its content: a file cut short shows there.
-    """
-    try:
-        image: Any = nib.load(path)
-        shape, header = image.shape, image.header
-        need = image.dataobj.offset + header.get_data_dtype().itemsize * int(
-            np.prod(shape)
-        )
-        size = path.stat().st_size
-        if path.suffix.lower() == ".gz":
-            with path.open("rb") as stream:
-                stream.seek(-4, os.SEEK_END)
-                size = int.from_bytes(stream.read(), "little")
-            if size != need % 2**32:
-                read_nifti(path)  # several gzip members are fine; a cut is not
-        elif size < need:
-            raise UnreadableError(
-                f"{path} is cut short: {size} bytes of {need}; fetch or copy it again"
-            )
-    except UnreadableError:
-        raise
-    except (OSError, EOFError, ValueError) as error:
-        raise UnreadableError(f"{path} cannot be read: {error}") from error
-    except nib.filebasedimages.ImageFileError as error:
-        refuse_dicom(path)
-        raise UnreadableError(f"{path} is no NIfTI file: {error}") from error
-    # The shape as it is after loading: the file's axes may be in any order.
-    axes = nib.io_orientation(image.affine)[:, 0].argsort()
-    shape = (*(shape[int(a)] for a in axes), *shape[3:])
-    scaled = header.get_slope_inter()[0] not in (None, 1.0)
-    return shape, bool(header.get_data_dtype().kind == "f" or scaled)
-
-
-def copied_channels(case: Case) -> list[str]:
-    """Contrasts a TCGA-LGG patient lacks: in their place the files repeat FLAIR."""
-    pages = slice_files(case.paths["flair"])
-    try:
-        page = read_picture(pages[len(pages) // 2][0]) if pages else None
-    except UnreadableError:
-        return []  # the check of the files tells it
-    if page is None or page.ndim != 3:
+    if not grids:
         return []
-    channels = case.description.channels
+    name, first = next(iter(grids.items()))
+    edges = {name: grid.spacing for name, grid in grids.items()}
+    if not all(np.allclose(e, first.spacing, rtol=0.02) for e in edges.values()):
+        told = ", ".join(f"{n} {e.round(2).tolist()} mm" for n, e in edges.items())
+        return [("wrong spacing", f"voxels of {case.id} differ in size: {told}")]
+    if _mask_turned(case, grids):
+        return [
+            (
+                "mask turned",
+                f"the axes of {case.paths[MASK]} are not those of the images, and it "
+                "lies outside the brain: copy the header of an image to it",
+            )
+        ]
+    near = 0.1 * float(first.spacing.min())
     return [
-        name
-        for name in ("t1", "t1ce")
-        if np.array_equal(page[..., channels[name]], page[..., channels["flair"]])
+        (
+            "wrong place",
+            f"{case.paths[other]} lies elsewhere in space than {case.paths[name]} "
+            "(their affines differ): resample it to the grid of the other",
+        )
+        for other, grid in grids.items()
+        if case.reader.placed and not np.allclose(grid.affine, first.affine, atol=near)
     ]
+
+
+def _mask_turned(case: Case, grids: dict[str, Grid]) -> bool:
+    if MASK not in grids or not case.sequences:
+        return False
+    image = case.sequences[0]
+    if grids[image].codes == grids[MASK].codes:
+        return False
+    stored = case.read([image])
+    marked = stored[MASK] > 0
+    return (marked & (stored[image] != 0)).sum() < 0.95 * marked.sum()
+
+
+def _voxel_mark(volume: np.ndarray) -> str:
+    """Names the voxels of a mask as they are read, whatever the header says."""
+    voxels = np.ascontiguousarray(volume).tobytes()
+    return hashlib.blake2b(voxels, digest_size=8).hexdigest()
+
+
+def join_repeats(
+    found: Iterable[tuple[Case, set[str]]],
+) -> tuple[list[Case], list[Problem]]:
+    """Give cases that hold the same images the same patient, and tell of it.
+
+    Slices of both then stay on one side of every split.
+
+    Parameters
+    ----------
+    found
+        Cases, each with its marks: cases that share one are compared voxel by voxel.
+    """
+    cases, problems = [], []
+    first: dict[str, list[Case]] = {}
+    for case, marks in found:
+        alike = [other for mark in marks for other in first.get(mark, [])]
+        for other in {c.id: c for c in alike if c.patient != case.patient}.values():
+            if _same_images(case, other):
+                detail = (
+                    f"holds the same images as {other.id} ({other.release}): counted "
+                    f"as one patient, {other.patient}"
+                )
+                told = Problem(case.id, case.release, "patient twice", detail, False)
+                problems.append(told)
+                case = replace(case, patient=other.patient)
+                break
+        cases.append(case)
+        for mark in marks:
+            first.setdefault(mark, []).append(case)
+    return cases, problems
+
+
+def _same_images(one: Case, other: Case) -> bool:
+    shared = [name for name in one.sequences if name in other.paths]
+    mine, theirs = one.open(), other.open()
+    try:
+        return bool(shared) and all(
+            np.array_equal(mine(name)[0], theirs(name)[0]) for name in shared
+        )
+    except (ValueError, OSError):
+        return False  # damage inside a file shows when its slices are extracted

@@ -2,19 +2,32 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-import nibabel as nib
 import numpy as np
 
-from lrpbook_lib.data.cases.case import Case
-from lrpbook_lib.data.cases.checking import check_case, refuse_dicom
-from lrpbook_lib.data.cases.releases import OWN_FILES, OWN_HEADS
-from lrpbook_lib.data.cases.volumes import read_nifti
+from lrpbook_lib.data.cases.case import MASK, Case
+from lrpbook_lib.data.cases.checking import check_case
+from lrpbook_lib.data.cases.formats import refuse_dicom
+from lrpbook_lib.data.cases.readers import Reader
 
 #: A skull-stripped volume is zero in more than this share of its voxels.
 _BACKGROUND = 0.2
+
+
+@dataclass(frozen=True)
+class OwnFiles(Reader):
+    """Of unknown origin: nothing is found as these, and headers are held to."""
+
+    name: str = "own files"
+    file: str = r"(?!)"
+    # Any label above zero is tumor.
+    labels: Mapping[int, int] = field(
+        default_factory=lambda: {0: 0, **dict.fromkeys(range(1, 255), 5)}
+    )
+    placed: ClassVar[bool] = True
 
 
 def own_case(
@@ -36,7 +49,7 @@ def own_case(
     Returns
     -------
     Case
-        Its release says whether the skull was stripped, as far as zeros around the
+        Its reader says whether the skull was stripped, as far as zeros around the
         head tell.
 
     Raises
@@ -48,7 +61,7 @@ def own_case(
         raise ValueError("images is empty: name at least one, such as t1=scan.nii.gz")
     paths = {key: Path(path).expanduser() for key, path in images.items()}
     if mask is not None:
-        paths["seg"] = Path(mask).expanduser()
+        paths[MASK] = Path(mask).expanduser()
     for key, path in paths.items():
         refuse_dicom(path)
         if not path.is_file():
@@ -57,36 +70,10 @@ def own_case(
     name = name or first.name.removesuffix(".gz").removesuffix(".nii")
     if name != Path(name).name:
         raise ValueError(f"name={name!r} would be a path: give a plain name")
-    case = Case(name, name, None, None, paths, OWN_FILES.name)
-    troubles = check_case(case, thorough=True) or _apart(case)
-    if troubles:
+    case = Case(name, name, None, paths, OwnFiles())
+    if troubles := check_case(case, thorough=True):
         raise ValueError("\n".join(f"{kind}: {detail}" for kind, detail in troubles))
-    if np.mean(read_nifti(first)[0] == 0) < _BACKGROUND:
-        case = Case(name, name, None, None, paths, OWN_HEADS.name)
+    if np.mean(case.open()(case.sequences[0])[0] == 0) < _BACKGROUND:
+        heads = OwnFiles("own files, skull on", stripped=False)
+        case = replace(case, reader=heads)
     return case
-
-
-def _apart(case: Case) -> list[tuple[str, str]]:
-    """Trouble where the headers put the files of a case at different places.
-
-    In the releases a mask's header is at times lost and the arrays fit all the same;
-    of unknown files nothing of the kind is known.
-    """
-    headers: dict[str, Any] = {n: nib.load(path) for n, path in case.paths.items()}
-    # As all are read: the same voxels in another order are at the same place.
-    grids = {
-        name: h.affine
-        @ nib.orientations.inv_ornt_aff(nib.io_orientation(h.affine), h.shape[:3])
-        for name, h in headers.items()
-    }
-    (one, affine), *others = grids.items()
-    edge = float(nib.affines.voxel_sizes(affine).min())
-    return [
-        (
-            "wrong place",
-            f"{case.paths[name]} lies elsewhere in space than {case.paths[one]} "
-            "(their affines differ): resample it to the grid of the other",
-        )
-        for name, other in others
-        if not np.allclose(other, affine, atol=0.1 * edge)
-    ]

@@ -1,14 +1,13 @@
-"""Tables that come with the releases: grades, sites, and who is the same patient."""
+"""Tables that come with the releases: facts, sites, and who is the same patient."""
 
 import csv
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 _ID = re.compile(r"BraTS_20(\d\d)_subject_ID", re.IGNORECASE)
@@ -17,27 +16,20 @@ _NOTHING = {"", "NA", "N/A", "NAN", "NONE"}
 
 @dataclass(frozen=True)
 class Record:
-    """What a table says of one id; ``None`` where it says nothing.
+    """What a table says of one id."""
 
-    Attributes
-    ----------
-    grade
-        ``"HGG"``, ``"LGG"`` or ``None``.
-    who_grade
-        WHO grade 2, 3 or 4.
-    patient
-        Name shared by all the ids of this patient.
-    site
-        Source site.
-    source
-        File name of the table.
-    """
+    patient: str | None = None  #: name shared by all the ids of this patient
+    site: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)  #: as in a case
 
-    grade: str | None
-    who_grade: int | None
-    patient: str | None
-    site: str | None
-    source: str
+
+@dataclass(frozen=True)
+class Table:
+    """A kind of table: the columns it is recognized by, and what reads it."""
+
+    columns: tuple[str, ...]
+    #: From a table of text to ids and what is said of them.
+    records: Callable[[pd.DataFrame], Iterable[tuple[str, Record]]]
 
 
 def key(identifier: str) -> str:
@@ -55,11 +47,16 @@ def site_of(brats_id: str) -> str | None:
     return found[1] if found else None
 
 
+def told(text: str) -> bool:
+    """Whether a cell says anything; the releases write NA where they do not."""
+    return text.strip().upper() not in _NOTHING
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A table of text; the literal "NA" of the releases stays what it is.
 
-    Columns may be separated by semicolons, as a spreadsheet program leaves a file
-    that it has saved again.
+    Columns may be separated by tabs, or by semicolons, as a spreadsheet program leaves
+    a file that it has saved again.
     """
     return pd.read_csv(
         path,
@@ -72,92 +69,86 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def _separator(path: Path) -> str:
     with path.open(encoding="utf-8-sig") as stream:
-        header = stream.readline()
-    return ";" if header.count(";") > header.count(",") else ","
+        return max(",;\t", key=stream.readline().count)
 
 
-def _who_to_grade(text: str) -> tuple[str | None, int | None]:
-    match = re.fullmatch(r"\s*([234])(?:\.0)?\s*", text)
-    if not match:
-        return None, None
-    who = int(match[1])
-    return ("HGG" if who == 4 else "LGG"), who
-
-
-def _name_mapping(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Record]]:
+def _name_mapping(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
     ids = [c for c in table.columns if _ID.fullmatch(c)]
     ids.sort(key=lambda c: -int(_ID.fullmatch(c)[1]))  # type: ignore[index]
     for row in table.to_dict("records"):
-        known = {c: row[c] for c in ids if row[c].upper() not in _NOTHING}
+        known = {c: row[c] for c in ids if told(row[c])}
         tcga = row.get("TCGA_TCIA_subject_ID", "NA")
         older = [v for c, v in known.items() if not c.startswith("BraTS_2020")]
         sites = [s for v in older if (s := site_of(v))]
         # As finding names the patient of a case where no table is at hand.
         stem = re.sub(r"(?i)^Brats\d\d_(.+)_\d+$", r"\1", older[0]) if older else None
-        patient = tcga if tcga.upper() not in _NOTHING else stem
+        patient = tcga if told(tcga) else stem
         grade = row.get("Grade", "").upper()
         record = Record(
-            grade if grade in ("HGG", "LGG") else None,
-            None,
             patient or next(iter(known.values()), None),
             sites[0] if sites else None,
-            source,
+            {"grade": grade} if grade in ("HGG", "LGG") else {},
         )
         for name in [*known.values(), *([tcga] if tcga == patient else [])]:
-            yield key(name), record
+            yield name, record
 
 
-def _ucsf(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Record]]:
+def _who(grade: str) -> dict[str, Any]:
+    """Facts of a WHO grade, which spreadsheet programs may have made decimal."""
+    text = grade.strip().removesuffix(".0")
+    if text not in ("2", "3", "4"):
+        return {}
+    return {"grade": "HGG" if text == "4" else "LGG", "who_grade": int(text)}
+
+
+def _ucsf(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
     for row in table.to_dict("records"):
-        grade, who = _who_to_grade(row["WHO CNS Grade"])
         # Four digits, as in the folders, which are all there is without the table.
         patient = re.sub(r"\d+$", lambda m: m[0].zfill(4), row["ID"].strip())
-        record = Record(grade, who, patient, "UCSF", source)
-        yield key(patient), record
-        other = row.get("BraTS21 ID", "")
-        if other.upper() not in _NOTHING:
-            yield key(other), record
+        record = Record(patient, "UCSF", _who(row["WHO CNS Grade"]))
+        yield patient, record
+        if told(other := row.get("BraTS21 ID", "")):
+            yield other, record
 
 
-def _tcga_lgg(table: pd.DataFrame, source: str) -> Iterable[tuple[str, Record]]:
+def _tcga_lgg(table: pd.DataFrame) -> Iterable[tuple[str, Record]]:
     for row in table.to_dict("records"):
-        code = row["neoplasm_histologic_grade"].strip()
-        who = {"1": 2, "2": 3, "1.0": 2, "2.0": 3}.get(code)
-        grade = None if who is None else "LGG"
         patient = row["Patient"].replace("_", "-")
-        yield key(patient), Record(grade, who, patient, None, source)
+        code = row["neoplasm_histologic_grade"].strip().removesuffix(".0")
+        # Counted from 1, which is WHO grade II.
+        yield patient, Record(patient, facts=_who({"1": "2", "2": "3"}.get(code, "")))
 
 
-#: Columns a table is recognized by, and what reads it.
-_READERS = (
-    ({"BraTS_2019_subject_ID"}, _name_mapping),
-    ({"BraTS_2020_subject_ID"}, _name_mapping),
-    ({"BraTS_2018_subject_ID"}, _name_mapping),
-    ({"ID", "WHO CNS Grade"}, _ucsf),
-    ({"Patient", "neoplasm_histologic_grade"}, _tcga_lgg),
+#: The name_mapping of BraTS: a row a patient, with the id in each release.
+NAME_MAPPINGS = tuple(
+    Table((f"BraTS_{year}_subject_ID",), _name_mapping) for year in (2019, 2020, 2018)
 )
+UCSF_METADATA = Table(("ID", "WHO CNS Grade"), _ucsf)
+TCGA_LGG_DATA = Table(("Patient", "neoplasm_histologic_grade"), _tcga_lgg)
+
+#: Endings of files that may be tables.
+ENDINGS = (".csv", ".tsv")
 
 
-def csv_files(tables: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The CSV files that `tables` names, one by one or by their folder."""
+def table_files(tables: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The files that `tables` names, one by one or by their folder."""
     files = []
     for path in (Path(t).expanduser() for t in tables):
         if not path.exists():
             raise FileNotFoundError(f"tables: {path} does not exist")
-        files += sorted(path.glob("*.csv")) if path.is_dir() else [path]
+        inside = sorted(p for p in path.glob("*") if p.suffix.lower() in ENDINGS)
+        files += inside if path.is_dir() else [path]
     return files
 
 
 def read_records(
-    paths: Iterable[Path],
+    paths: Iterable[Path], kinds: Iterable[Table]
 ) -> tuple[dict[str, list[Record]], dict[Path, str]]:
-    """All that the recognized tables among `paths` say, by :func:`key` of the id.
+    """What tables of these kinds among `paths` say, by :func:`key` of the id.
 
-    Returns
-    -------
-    records, broken
-        What is said, and the tables that cannot be read, with the reason.
+    And the tables that cannot be read, with the reason.
     """
+    kinds = tuple(dict.fromkeys(kinds))
     records: dict[str, list[Record]] = {}
     broken: dict[Path, str] = {}
     for path in paths:
@@ -168,91 +159,10 @@ def read_records(
                 header = set(next(csv.reader(stream, delimiter=separator), []))
         except (OSError, UnicodeDecodeError, csv.Error):
             continue
-        for columns, reader in _READERS:
-            if columns <= header:
-                try:
-                    for name, record in reader(read_table(path), path.name):
-                        records.setdefault(name, []).append(record)
-                except (OSError, ValueError) as error:  # pandas' errors are values
-                    broken[path] = str(error).strip()
-                break
+        kind = next((k for k in kinds if header.issuperset(k.columns)), None)
+        try:
+            for name, record in kind.records(read_table(path)) if kind else ():
+                records.setdefault(key(name), []).append(record)
+        except (OSError, ValueError) as error:  # pandas' errors are values
+            broken[path] = str(error).strip()
     return records, broken
-
-
-def site_grade_table(mapping: pd.DataFrame) -> pd.DataFrame:
-    """Patients of each source site and grade, from a name_mapping table.
-
-    Parameters
-    ----------
-    mapping
-        The table as :func:`read_table` gives it.
-
-    Returns
-    -------
-    DataFrame
-        Index site, columns HGG and LGG. Patients without a site in any id, newcomers
-        of BraTS 2020, are counted as ``(not told)``.
-    """
-    ids = [
-        c for c in ("BraTS_2019_subject_ID", "BraTS_2018_subject_ID") if c in mapping
-    ]
-    told = mapping[ids].map(site_of)
-    site = told.bfill(axis=1).iloc[:, 0].fillna("(not told)")
-    counts = pd.crosstab(site.rename("site"), mapping["Grade"].rename("grade"))
-    return counts.reindex(columns=["HGG", "LGG"], fill_value=0)
-
-
-def site_facts(mapping: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
-    """What the source site tells of the grade in a name_mapping table: counts only.
-
-    Returns
-    -------
-    dict
-        ``sites`` (site to ``[HGG, LGG]`` patients), and ``auc``,
-        ``balanced_accuracy`` and ``patients`` of :func:`site_predicts_grade`.
-    """
-    counts = site_grade_table(mapping)
-    told = counts.drop(index="(not told)", errors="ignore")
-    flat = [
-        (str(site), grade)
-        for site, row in told.iterrows()
-        for grade in ("HGG", "LGG")
-        for _ in range(int(row[grade]))
-    ]
-    predicted = site_predicts_grade([s for s, _ in flat], [g for _, g in flat], seed)
-    sites = {str(s): [int(r["HGG"]), int(r["LGG"])] for s, r in counts.iterrows()}
-    return {"sites": sites, **predicted}
-
-
-def site_predicts_grade(
-    site: Iterable[str], grade: Iterable[str], seed: int = 0, folds: int = 5
-) -> dict[str, float]:
-    """How well nothing but the site predicts the grade, cross-validated.
-
-    A logistic regression on one-hot sites, one row a patient, stratified folds.
-
-    Returns
-    -------
-    dict
-        ``auc`` and ``balanced_accuracy`` of the out-of-fold predictions, and the
-        number of ``patients``.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
-
-    x = np.asarray(list(site), dtype=object)[:, None]
-    y = (np.asarray(list(grade)) == "HGG").astype(int)
-    model = make_pipeline(
-        OneHotEncoder(handle_unknown="ignore"),
-        LogisticRegression(class_weight="balanced"),
-    )
-    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    chance = cross_val_predict(model, x, y, cv=splits, method="predict_proba")[:, 1]
-    return {
-        "auc": float(roc_auc_score(y, chance)),
-        "balanced_accuracy": float(balanced_accuracy_score(y, chance > 0.5)),
-        "patients": len(y),
-    }

@@ -28,50 +28,29 @@ CENTER = np.array([0.0, -18.0, 6.0], dtype=np.float32)
 
 @dataclass(frozen=True)
 class Atlas:
-    """Tissue maps on a regular grid in MNI space.
+    """Tissue maps on a regular grid in MNI space."""
 
-    Attributes
-    ----------
-    maps
-        ``(3, X, Y, Z)`` float32: gray matter, white matter and brain, as fractions.
-    push
-        ``(3, X, Y, Z)`` float32: unit vectors away from the lateral ventricles, fading
-        with the distance from them. Sampling against them widens the ventricles.
-    origin
-        MNI coordinates in mm of voxel (0, 0, 0).
-    step
-        Grid spacing in mm.
-    seats
-        ``(S, 3)`` float32: MNI coordinates where a glioma may sit (cerebral white
-        matter, some distance away from the ventricles).
-    """
-
+    #: ``(3, X, Y, Z)`` float32: gray matter, white matter and brain, as fractions.
     maps: "torch.Tensor"
+    #: ``(3, X, Y, Z)`` float32: unit vectors away from the lateral ventricles, fading
+    #: with the distance from them. Sampling against them widens the ventricles.
     push: "torch.Tensor"
-    origin: np.ndarray
-    step: float
+    origin: np.ndarray  #: MNI coordinates in mm of voxel (0, 0, 0)
+    step: float  #: grid spacing in mm
+    #: ``(S, 3)`` float32: MNI coordinates where a glioma may sit (cerebral white
+    #: matter, some distance away from the ventricles).
     seats: np.ndarray
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How one head differs from the atlas.
+    """How one head differs from the atlas."""
 
-    Attributes
-    ----------
-    degrees, scale, shift
-        Rotation (three angles), size (three factors), position (mm).
-    wobble
-        Standard deviation in mm of the smooth deformation.
-    ventricles
-        How far the ventricle walls move outwards, mm.
-    """
-
-    degrees: tuple[float, float, float]
+    degrees: tuple[float, float, float]  #: three angles
     scale: tuple[float, float, float]
-    shift: tuple[float, float, float]
-    wobble: float
-    ventricles: float
+    shift: tuple[float, float, float]  #: mm
+    wobble: float  #: standard deviation of the smooth deformation, mm
+    ventricles: float  #: how far the ventricle walls move outwards, mm
 
     @classmethod
     def draw(cls, rng: np.random.Generator, ventricles: float = 0.0) -> "Pose":
@@ -165,13 +144,7 @@ def grid(spacing: float) -> tuple[np.ndarray, tuple[int, int, int]]:
 def smooth_field(
     rng: np.random.Generator, shape: tuple[int, ...], spacing: float, length: float
 ) -> np.ndarray:
-    """Smooth Gaussian noise of unit variance: cubic B-splines `length` mm apart.
-
-    Returns
-    -------
-    ndarray
-        ``shape`` float32.
-    """
+    """Smooth Gaussian noise of unit variance: cubic B-splines `length` mm apart."""
     bases = []
     for n in shape:
         place = np.arange(n, dtype=np.float32) * spacing / length + rng.random()
@@ -190,15 +163,7 @@ def place_head(
 ) -> np.ndarray:
     """Atlas coordinates of each point of the patient's head, before ventricles move.
 
-    Parameters
-    ----------
-    points
-        ``(3, X, Y, Z)`` mm.
-
-    Returns
-    -------
-    ndarray
-        ``(3, X, Y, Z)`` mm in MNI space.
+    ``(3, X, Y, Z)`` mm, as `points` are, in MNI space.
     """
     turn = Rotation.from_euler("xyz", pose.degrees, degrees=True).as_matrix()
     matrix = (turn / np.array(pose.scale)).astype(np.float32)
@@ -228,10 +193,8 @@ def sample_tissue(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Tissue fractions at MNI coordinates `where`, with the ventricles widened.
 
-    Returns
-    -------
-    gray, white, fluid, brain
-        ``(X, Y, Z)`` float32 each; the first three sum to `brain`.
+    Gray, white, fluid and brain, ``(X, Y, Z)`` float32 each; the first three sum to
+    the last.
     """
     origin = atlas.origin[:, None, None, None]
     coarse = _sample(atlas.push, (where - origin) / 3.0)

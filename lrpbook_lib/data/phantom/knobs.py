@@ -1,11 +1,23 @@
 """The knobs of the phantom, and the cohort they plan: grades and sites, no images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from lrpbook_lib.data.phantom.patient import Plan, random_source
 from lrpbook_lib.data.phantom.scanner import SITES
+
+#: Raised by hand when the same settings would give other bytes.
+RECIPE = 1
+_RANGES = {
+    "difficulty": (0, 1),
+    "confounding": (0, 1),
+    "site_strength": (0, 2),
+    "ventricle_confounding": (-5, 5),
+    "lgg_fraction": (0, 1),
+    "mixed_fraction": (0, 1),
+    "spacing": (1, 6),
+}
 
 
 @dataclass(frozen=True)
@@ -51,18 +63,30 @@ class PhantomSettings:
             raise ValueError(f"patients={self.patients}: a cohort needs at least one")
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: seeds are zero or positive")
-        for name in ("difficulty", "confounding", "lgg_fraction", "mixed_fraction"):
-            if not 0 <= (value := getattr(self, name)) <= 1:
-                raise ValueError(f"{name}={value} lies outside 0 to 1")
-        if not 0 <= self.site_strength <= 2:
-            raise ValueError(f"site_strength={self.site_strength} lies outside 0 to 2")
-        if not -5 <= self.ventricle_confounding <= 5:
-            raise ValueError(
-                f"ventricle_confounding={self.ventricle_confounding} mm: "
-                "heads bear -5 to 5"
-            )
-        if not 1 <= self.spacing <= 6:
-            raise ValueError(f"spacing={self.spacing} mm lies outside 1 to 6")
+        for name, (low, high) in _RANGES.items():
+            if not low <= (value := getattr(self, name)) <= high:
+                raise ValueError(f"{name}={value} lies outside {low} to {high}")
+
+    @classmethod
+    def of(cls, **knobs: Any) -> "PhantomSettings":
+        """Knobs as numbers of the kind of their defaults: 2 and 2.0 are one cohort."""
+        kinds: dict[str, Any] = {f.name: type(f.default) for f in fields(cls)}
+        return cls(**{k: kinds[k](v) if k in kinds else v for k, v in knobs.items()})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who a phantom patient is, decided before any image is made."""
+
+    case: str  #: as in BraTS, with the site inside: ``Phantom_A_007_1``
+    index: int  #: number in the cohort; with the seed it decides everything random
+    grade: str  #: ``"HGG"`` or ``"LGG"``
+    site: str  #: a letter
+
+
+def random_source(seed: int, *path: int) -> np.random.Generator:
+    """An independent stream for each place in the cohort, whoever computes it."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=path))
 
 
 def plan_cohort(settings: PhantomSettings) -> list[Plan]:

@@ -4,54 +4,20 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from lrpbook_lib.data.phantom import anatomy, contrast, lesion, scanner
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Who a phantom patient is, decided before any image is made.
-
-    Attributes
-    ----------
-    case
-        Identifier as in BraTS, with the site inside: ``Phantom_A_007_1``.
-    index
-        Number in the cohort; with the seed it decides everything random.
-    grade
-        ``"HGG"`` or ``"LGG"``.
-    site
-        Letter of the site.
-    """
-
-    case: str
-    index: int
-    grade: str
-    site: str
+from lrpbook_lib.data.phantom import anatomy, contrast, glioma, scanner
+from lrpbook_lib.data.phantom.knobs import PhantomSettings, Plan, random_source
 
 
 @dataclass(frozen=True)
 class Patient:
     """The volumes of one patient and the truth behind them.
 
-    Attributes
-    ----------
-    images
-        ``(4, X, Y, Z)`` int16, axes running to the left, back and up (LPS, as
-        BraTS): t1, t1ce, t2, flair.
-    labels
-        ``(X, Y, Z)`` uint8: 0, 1, 2, 4.
-    truth
-        Numbers the images were made from, for the manifest.
+    Axes run to the left, back and up (LPS, as in BraTS).
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    truth: dict
-
-
-def random_source(seed: int, *path: int) -> np.random.Generator:
-    """An independent stream for each place in the cohort, whoever computes it."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=path))
+    images: np.ndarray  #: ``(4, X, Y, Z)`` int16: t1, t1ce, t2, flair
+    labels: np.ndarray  #: ``(X, Y, Z)`` uint8: 0, 1, 2, 4
+    truth: dict  #: numbers that the images were made from, for the manifest
 
 
 def scanner_of(seed: int, site: str, strength: float) -> scanner.Signature:
@@ -60,40 +26,31 @@ def scanner_of(seed: int, site: str, strength: float) -> scanner.Signature:
     return scanner.Signature.draw(random_source(seed, 1, number), strength)
 
 
-def draw_patient(
-    plan: Plan,
-    seed: int,
-    spacing: float,
-    difficulty: float,
-    site_strength: float,
-    ventricle_confounding: float,
-) -> Patient:
-    """Make the volumes of one patient; the same arguments give the same bytes.
-
-    Parameters are those of :class:`~lrpbook_lib.data.PhantomSettings`.
-    """
+def draw_patient(plan: Plan, knobs: PhantomSettings) -> Patient:
+    """Make the volumes of one patient; the same arguments give the same bytes."""
+    seed, spacing = knobs.seed, knobs.spacing
     # Separate streams: a knob that changes one of the causes leaves the others be.
-    person, tumor, machine = (random_source(seed, 0, plan.index, k) for k in range(3))
+    person, growth, machine = (random_source(seed, 0, plan.index, k) for k in range(3))
     atlas = anatomy.load_atlas(spacing)
     points, full = anatomy.grid(spacing)
     side = 1 if plan.grade == "HGG" else -1
-    pose = anatomy.Pose.draw(person, side * ventricle_confounding)
+    pose = anatomy.Pose.draw(person, side * knobs.ventricle_confounding)
     where = anatomy.place_head(person, pose, points, spacing)
 
-    traits = lesion.Traits.draw(tumor, plan.grade, difficulty)
-    seat = atlas.seats[tumor.integers(len(atlas.seats))]
+    traits = glioma.Traits.draw(growth, plan.grade, knobs.difficulty)
+    seat = atlas.seats[growth.integers(len(atlas.seats))]
     nearest = ((where - seat[:, None, None, None]) ** 2).sum(0).argmin()
     center = points.reshape(3, -1)[:, nearest]
-    where = lesion.push_tissue(where, points, center, traits)
+    where = glioma.push_tissue(where, points, center, traits)
     gray, white, fluid, brain = anatomy.sample_tissue(atlas, where, pose.ventricles)
-    glioma = lesion.grow(tumor, traits, points, center, white, fluid, brain, spacing)
+    tumor = glioma.grow(growth, traits, points, center, white, fluid, brain, spacing)
 
-    fractions, agent = _mix(person, gray, white, fluid, glioma, spacing)
-    signature = scanner_of(seed, plan.site, site_strength)
+    fractions, agent = _mix(person, gray, white, fluid, tumor, spacing)
+    signature = scanner_of(seed, plan.site, knobs.site_strength)
     signal = contrast.image_sequences(fractions, agent, signature.timing)
     inside = brain > 0.5
     images = scanner.acquire(machine, signal, inside, signature, spacing)
-    labels = np.where(inside, glioma.labels, 0).astype(np.uint8)
+    labels = np.where(inside, tumor.labels, 0).astype(np.uint8)
     mm3 = spacing**3
     truth = {
         "center_mni_mm": [round(float(c), 1) for c in seat],
@@ -112,10 +69,10 @@ def _mix(
     gray: np.ndarray,
     white: np.ndarray,
     fluid: np.ndarray,
-    glioma: lesion.Lesion,
+    tumor: glioma.Glioma,
     spacing: float,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    taken = glioma.core + glioma.enhancing + glioma.necrosis + glioma.edema
+    taken = tumor.core + tumor.enhancing + tumor.necrosis + tumor.edema
     free = np.clip(1 - taken, 0, 1)
     # Veins run in the sulci and take up contrast agent: bright, and no tumor.
     ridge = np.abs(anatomy.smooth_field(rng, gray.shape, spacing, 9.0))
@@ -124,13 +81,13 @@ def _mix(
         "gray": gray * free + veins,
         "white": white * free,
         "fluid": fluid * free - veins,
-        "edema": glioma.edema,
-        "core": glioma.core,
-        "enhancing": glioma.enhancing,
-        "necrosis": glioma.necrosis,
+        "edema": tumor.edema,
+        "core": tumor.core,
+        "enhancing": tumor.enhancing,
+        "necrosis": tumor.necrosis,
     }
     blood = 0.012 * gray * free + 0.006 * white * free + 0.35 * veins
-    return fractions, glioma.agent + blood
+    return fractions, tumor.agent + blood
 
 
 def _to_lps(volumes: np.ndarray, full: tuple[int, int, int]) -> np.ndarray:

@@ -9,15 +9,11 @@ from lrpbook_lib.data.phantom.contrast import Sequences
 
 @dataclass(frozen=True)
 class Site:
-    """A hospital of the phantom: its letter, and whom it treats.
+    """A hospital of the phantom."""
 
-    `share` is its part of the patients of that kind; `grades` names the kind. Mixed
-    sites take turns.
-    """
-
-    name: str
-    grades: str
-    share: float
+    name: str  #: a letter
+    grades: str  #: whom it treats; mixed sites take turns
+    share: float  #: of the patients of that kind
 
 
 #: As in BraTS 2019: one large HGG site, smaller single-grade ones, a few mixed.
@@ -34,40 +30,19 @@ SITES = (
 
 @dataclass(frozen=True)
 class Signature:
-    """What a scanner does to every image it makes.
+    """What a scanner does to every image it makes."""
 
-    Attributes
-    ----------
-    timing
-        Seconds of the four sequences, see :class:`Sequences`.
-    gain
-        Stored intensity units of an ordinary bright voxel, per sequence.
-    gamma
-        Exponent of the intensity response.
-    bias
-        Strength of the receive-coil inhomogeneity.
-    bias_tilt
-        Direction ``(x, y, z)`` of its linear part.
-    noise
-        Standard deviation, as a share of the brain's brightness.
-    blur
-        Standard deviation of the point spread, mm.
-    thick
-        Slice thickness over in-plane resolution, at least 1.
-    motion, ghosting
-        Probability that a sequence shows them.
-    """
-
-    timing: Sequences
-    gain: tuple[float, float, float, float]
-    gamma: float
-    bias: float
-    bias_tilt: tuple[float, float, float]
-    noise: float
-    blur: float
-    thick: float
-    motion: float
-    ghosting: float
+    timing: Sequences  #: of the four sequences
+    #: Stored intensity units of an ordinary bright voxel, per sequence.
+    gain: tuple[float, ...]
+    gamma: float  #: exponent of the intensity response
+    bias: float  #: strength of the receive-coil inhomogeneity
+    bias_tilt: tuple[float, float, float]  #: direction (x, y, z) of its linear part
+    noise: float  #: standard deviation, as a share of the brain's brightness
+    blur: float  #: standard deviation of the point spread, mm
+    thick: float  #: slice thickness over in-plane resolution, at least 1
+    motion: float  #: probability that a sequence shows it
+    ghosting: float  #: probability that a sequence shows it
 
     @classmethod
     def draw(cls, rng: np.random.Generator, strength: float) -> "Signature":
@@ -83,12 +58,7 @@ class Signature:
         tilt = rng.normal(0, 1, 3)
         return cls(
             timing=Sequences(**timing),
-            gain=(
-                level * around(1, 0.2),
-                level * around(1, 0.2),
-                level * around(1, 0.2),
-                level * around(1.3, 0.2),
-            ),
+            gain=tuple(level * around(unit, 0.2) for unit in (1, 1, 1, 1.3)),
             gamma=around(1.0, 0.18),
             bias=around(0.16, 0.8),
             bias_tilt=tuple(strength * tilt / np.linalg.norm(tilt)),

@@ -22,21 +22,11 @@ class FetchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Download:
-    """One file to fetch.
-
-    Attributes
-    ----------
-    url
-        Where it is.
-    name
-        What to call it.
-    checksum
-        ``md5:...`` or ``sha256:...``, as its publisher gives it.
-    """
+    """One file to fetch."""
 
     url: str
-    name: str
-    checksum: str
+    name: str  #: what to call it
+    checksum: str  #: ``md5:...`` or ``sha256:...``, as its publisher gives it
 
     def __post_init__(self) -> None:
         # Said now, and not after gigabytes have come.
@@ -74,18 +64,9 @@ class Resuming:
     The part that arrived lies beside the target, under the name with ``.partial``
     behind it, and survives the process. A server that cannot continue, or whose file
     has changed, is asked for the whole.
-
-    Parameters
-    ----------
-    partial
-        Where the part is kept.
-    attempts
-        How often to reconnect before giving up.
-    wait
-        Seconds before the first reconnection; doubled each time.
     """
 
-    def __init__(self, partial: Path, attempts: int = 4, wait: float = 1.0):
+    def __init__(self, partial: Path, attempts: int, wait: float):
         self.partial, self.attempts, self.wait = partial, attempts, wait
         self.tag = partial.with_name(partial.name + ".etag")
 
@@ -97,11 +78,10 @@ class Resuming:
                 break
             except _BROKEN as error:
                 if attempt + 1 == self.attempts:
-                    have = self._have()
                     raise FetchError(
                         f"the connection to {url} broke {self.attempts} times; "
-                        f"{have:,} bytes are kept: run the same command again to "
-                        "continue"
+                        f"{self._have():,} bytes are kept: run the same command again "
+                        "to continue"
                     ) from error
                 time.sleep(self.wait * 2**attempt)
         shutil.move(self.partial, output_file)
@@ -133,24 +113,20 @@ class Resuming:
                 self.tag.write_text(tag, "utf-8")
             self._write(reply, have)
 
-    def _write(self, reply: requests.Response, have: int) -> None:
+    def _write(self, reply: requests.Response, got: int) -> None:
         length = reply.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        got = have
-        with (
-            self.partial.open("ab" if have else "wb") as stream,
-            tqdm(
-                total=total,
-                initial=have,
-                unit="B",
-                unit_scale=True,
-                desc=self.partial.stem,
-                disable=quiet(),
-            ) as bar,
-        ):
+        total = got + int(length) if length else None
+        bar = tqdm(
+            total=total,
+            initial=got,
+            unit="B",
+            unit_scale=True,
+            desc=self.partial.stem,
+            disable=quiet(),
+        )
+        with self.partial.open("ab" if got else "wb") as stream, bar:
             for chunk in reply.iter_content(1 << 16):
-                stream.write(chunk)
-                got += len(chunk)
+                got += stream.write(chunk)
                 bar.update(len(chunk))
         if total is not None and got < total:
             raise requests.ConnectionError(f"{got} of {total} bytes came")
@@ -159,20 +135,18 @@ class Resuming:
 def fetch(item: Download, folder: Path, attempts: int = 4, wait: float = 1.0) -> Path:
     """Download a file once; continue, check and keep it.
 
-    Returns
-    -------
-    Path
-        The file, whole and with the right checksum.
+    `attempts` is how often to connect before giving up, `wait` the seconds before the
+    second time, doubled each time.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{item.name}.partial"
+    resuming = Resuming(folder / f"{item.name}.partial", attempts, wait)
     try:
         found = pooch.retrieve(
             item.url,
             known_hash=item.checksum,
             fname=item.name,
             path=folder,
-            downloader=Resuming(partial, attempts, wait),
+            downloader=resuming,
         )
     except ValueError as error:
         if "hash" not in str(error).lower():

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Class names and their labels; a slice without tumor is ``healthy``.
-CLASSES = ("LGG", "HGG")
+#: Class of slices without tumor.
 HEALTHY = "healthy"
 
 
@@ -91,13 +90,6 @@ def choose_slices(
     return wanted[enough[wanted]]
 
 
-def label_of(grade: str | None, has_tumor: bool) -> int:
-    """Index of the class of a slice; -1 where the grade is unknown."""
-    if not has_tumor:
-        return len(CLASSES)
-    return CLASSES.index(grade) if grade in CLASSES else -1
-
-
 def _sample(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
     """Intensities of the brain, every other voxel along each axis of large volumes."""
     step = 1 if image.size < 4_000_000 else 2
@@ -128,21 +120,16 @@ NORMALIZATIONS = {"percentile": _percentile, "zscore": _zscore, "max": _maximum}
 def normalize(
     image: np.ndarray, brain: np.ndarray, chosen: np.ndarray, how: str
 ) -> np.ndarray:
-    """Scale slices by what the whole brain of the patient measures in a sequence.
+    """Scale slices by what the whole brain of the patient measures in a channel.
 
     Parameters
     ----------
     image, brain
-        ``(X, Y, Z)`` raw intensities of one sequence, and where the brain is.
+        ``(X, Y, Z)`` raw intensities of one channel, and where the brain is.
     chosen
-        ``(S,)`` positions along Z.
+        ``(S,)`` positions along Z; the result is ``(X, Y, S)`` float32.
     how
         Name in :data:`NORMALIZATIONS`.
-
-    Returns
-    -------
-    ndarray
-        ``(X, Y, S)`` float32.
     """
     offset, unit, low, high = NORMALIZATIONS[how](image, brain)
     scaled = (image[..., chosen].astype(np.float32) - offset) / unit

@@ -1,57 +1,37 @@
 """Cutting one case into its slices. Torch is not imported: workers stay small."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from lrpbook_lib.data.cases.case import Case
-from lrpbook_lib.data.cases.volumes import (
-    Kept,
-    Volumes,
-    brain_mask,
-    fill_slices,
-    read_sequence,
-    resample,
-)
+from lrpbook_lib.data.cases.case import MASK, Case
+from lrpbook_lib.data.cases.checking import check_voxels
+from lrpbook_lib.data.cases.volumes import fill_slices, resample
 from lrpbook_lib.data.slices.choosing import (
     NORMALIZATIONS,
     SliceRecipe,
     choose_slices,
-    label_of,
     normalize,
 )
 
 
 @dataclass(frozen=True)
 class SliceSettings:
-    """What slices of a case depend on, besides its files.
+    """What slices of a case depend on, besides its files."""
 
-    Attributes
-    ----------
-    sequences
-        Channels, in order.
-    recipe
-        Which slices.
-    normalization
-        Name in :data:`~lrpbook_lib.data.slices.choosing.NORMALIZATIONS`.
-    size
-        Height and width of the slices, or ``None`` for the volumes' own.
-    spacing
-        Edge in mm of the cubic voxels to resample to first, or ``None``.
-    """
-
-    sequences: tuple[str, ...]
+    sequences: tuple[str, ...]  #: channels, in order
     recipe: SliceRecipe
-    normalization: str
-    size: tuple[int, int] | None
-    spacing: float | None
+    normalization: str  #: a name in ``NORMALIZATIONS``
+    size: tuple[int, int] | None = None  #: height and width; default as they are
+    spacing: float | None = None  #: edge of cubic voxels to resample to first, mm
 
     def __post_init__(self) -> None:
         if not self.sequences:
             raise ValueError("sequences is empty: name at least one, such as 't1'")
-        if "seg" in self.sequences or len(set(self.sequences)) < len(self.sequences):
+        if MASK in self.sequences or len(set(self.sequences)) < len(self.sequences):
             raise ValueError(
                 f"sequences={list(self.sequences)}: name each image once, and not the "
                 "mask, which comes along by itself"
@@ -84,21 +64,16 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
         ``images`` (S, C, H, W) float32, ``tumor`` (S, H, W) uint8, ``brain``
         (S, H, W) bool, ``labels`` and ``z`` (S,) int64.
     """
-    volumes = _read(case, settings)
+    volumes = case.read(settings.sequences)
+    for name in settings.sequences:
+        if troubles := check_voxels(name, case.paths[name], volumes[name]):
+            raise ValueError(troubles[0][1])
+    if settings.spacing is not None:
+        volumes = resample(volumes, settings.spacing)
     images = [volumes[name] for name in settings.sequences]
-    for name, image in zip(settings.sequences, images, strict=True):
-        if image.shape != volumes["seg"].shape:
-            raise ValueError(
-                f"{case.paths['seg']} has shape {volumes['seg'].shape}, {name} has "
-                f"{image.shape}"
-            )
-        if image.dtype.kind == "f" and not np.isfinite(image).all():
-            raise ValueError(f"{case.paths[name]} holds NaN or infinity")
-        if not image.any():
-            raise ValueError(f"{case.paths[name]} ({name}) is zero everywhere")
-    brain = brain_mask(images, case.description.stripped)
-    seg = volumes["seg"]
-    chosen = choose_slices(settings.recipe, seg, brain, case.grade, volumes.spacing)
+    seg = volumes.get(MASK, np.zeros(images[0].shape, np.uint8))
+    brain = case.reader.region(images)
+    chosen = choose_slices(settings.recipe, seg, brain, case.label, volumes.spacing)
     inside = fill_slices(brain[..., chosen]) if len(chosen) else brain[..., chosen]
     scaled = [
         normalize(image, brain, chosen, settings.normalization) for image in images
@@ -106,44 +81,25 @@ def slices_of(case: Case, settings: SliceSettings) -> dict[str, Any]:
     tumor = seg[..., chosen]
     size = settings.size
     shown_brain = _screen(inside.astype("u1"), size) > 0
-    arrays = {
-        "images": np.stack([_screen(s, size) for s in scaled], axis=1),
+    shown = np.stack([_screen(s, size) for s in scaled], axis=1)
+    shown *= shown_brain[:, None]  # nothing outside the brain
+    classes = case.reader.classes
+    label = classes.index(case.label) if case.label in classes else -1
+    return {
+        "images": shown,
         "tumor": _screen(tumor, size),
         "brain": shown_brain,
-        "labels": np.array(
-            [label_of(case.grade, bool(t.any())) for t in np.moveaxis(tumor, 2, 0)],
-            dtype=np.int64,
-        ),
+        "labels": np.where(tumor.any(axis=(0, 1)), label, len(classes)),
         "z": chosen.astype(np.int64),
     }
-    arrays["images"] *= shown_brain[:, None]  # nothing outside the brain
-    return arrays
-
-
-def _read(case: Case, settings: SliceSettings) -> Volumes:
-    kept: Kept = {}
-    arrays, affine = {}, None
-    masks = ("seg",) if "seg" in case.paths else ()
-    for name in (*settings.sequences, *masks):
-        arrays[name], own = read_sequence(case, name, kept)
-        affine = own if affine is None else affine
-    assert affine is not None  # the settings name a sequence at least
-    if not masks:
-        arrays["seg"] = np.zeros(arrays[settings.sequences[0]].shape, np.uint8)
-    volumes = Volumes(arrays, affine)
-    return volumes if settings.spacing is None else resample(volumes, settings.spacing)
 
 
 def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     """``(X, Y, S)`` right-front to ``(S, H, W)`` as on screen, scaled to `size`."""
-    shown = np.ascontiguousarray(
-        np.moveaxis(volume, 2, 0)[:, ::-1, ::-1].swapaxes(1, 2)
-    )
+    shown = np.ascontiguousarray(volume[::-1, ::-1].transpose(2, 1, 0))
     if size is None or shown.shape[1:] == size:
         return shown
-    height, width = shown.shape[1:]
-    pads = _pads((height, width), size)
-    shown = np.pad(shown, [(0, 0), *pads])
+    shown = np.pad(shown, [(0, 0), *_pads(shown.shape[1:], size)])
     real = shown.dtype == np.float32
     how = Image.Resampling.BILINEAR if real else Image.Resampling.NEAREST
     out = np.empty((len(shown), *size), dtype=shown.dtype)
@@ -152,19 +108,11 @@ def _screen(volume: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     return out
 
 
-def _pads(have: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
-    """What to add on both sides for the shape asked for, so that nothing is stretched.
-
-    Returns
-    -------
-    list of (before, after)
-        Of the rows and of the columns.
-    """
+def _pads(have: Sequence[int], size: Sequence[int]) -> list[tuple[int, int]]:
+    """What to add before and after each axis so that nothing will be stretched."""
     ratio = max(n / s for n, s in zip(have, size, strict=True))
-    need = [round(s * ratio) for s in size]
-    return [
-        ((n - h) // 2, n - h - (n - h) // 2) for n, h in zip(need, have, strict=True)
-    ]
+    lacking = [round(s * ratio) - h for h, s in zip(have, size, strict=True)]
+    return [(n // 2, n - n // 2) for n in lacking]
 
 
 def back_to_volume(
@@ -174,7 +122,8 @@ def back_to_volume(
 
     The way back of what cutting does: each pixel of a map is spread over the voxels
     that it covers, by the share of it that lies in each, so that the sum of a map
-    stays what it is (but for what lies in the margin that cutting added).
+    stays what it is (but for what lies in the margin that cutting added). Slices that
+    were not cut are zero.
 
     Parameters
     ----------
@@ -184,11 +133,6 @@ def back_to_volume(
         ``(S,)`` axial positions.
     shape
         ``(X, Y, Z)`` of the volume, whose axes run to the right, front and up.
-
-    Returns
-    -------
-    ndarray
-        ``(X, Y, Z)`` float32; zero on the slices that were not cut.
     """
     width, height, _ = shape
     (top, bottom), (left, right) = _pads((height, width), maps.shape[1:])

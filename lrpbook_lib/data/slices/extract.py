@@ -8,25 +8,24 @@ that a worker is small and starts quickly.
 import json
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from tqdm.auto import tqdm
 
-from lrpbook_lib.data.cases.case import Case, Problem, check_unique
-from lrpbook_lib.data.cases.volumes import UnreadableError
-from lrpbook_lib.data.slices.choosing import CLASSES, HEALTHY, RECIPES, SliceRecipe
+from lrpbook_lib.data.cases.case import MASK, Case, Problem
+from lrpbook_lib.data.cases.formats import UnreadableError
+from lrpbook_lib.data.slices.choosing import HEALTHY, RECIPES, SliceRecipe
 from lrpbook_lib.data.slices.cutting import SliceSettings, slices_of
 from lrpbook_lib.files import (
     digest,
     file_digest,
-    npy_stream,
+    files_of,
+    in_processes,
     only_one,
-    quiet,
     remove,
     remove_leftovers,
     usable_cores,
@@ -36,7 +35,7 @@ from lrpbook_lib.files import (
 from lrpbook_lib.places import cache_home
 
 if TYPE_CHECKING:
-    from lrpbook_lib.data.slices.sliceset import SliceSet
+    from lrpbook_lib.data.samples import SliceSet
 
 #: Raised by hand when the same settings would give other slices.
 VERSION = 2
@@ -51,6 +50,7 @@ def extract_slices(
     size: int | tuple[int, int] | None = None,
     spacing: float | None = None,
     cache: str | os.PathLike[str] | None = None,
+    into: str | os.PathLike[str] | None = None,
     workers: int | None = None,
 ) -> "SliceSet":
     """Choose, normalize and collect axial slices of many cases.
@@ -77,7 +77,9 @@ def extract_slices(
     spacing
         Edge of the cubic voxels to resample to beforehand, mm; default as on disk.
     cache
-        Folder for slice sets; default below :func:`~lrpbook_lib.data.cache_home`.
+        Folder for slice sets; default below :func:`~lrpbook_lib.places.cache_home`.
+    into
+        Folder for this set, instead of one in the cache; a set there is replaced.
     workers
         Processes; default one a core.
 
@@ -87,10 +89,12 @@ def extract_slices(
         Rows from front to back and columns from the patient's right to left, the
         radiological view.
     """
+    from lrpbook_lib.data.samples import SliceSet, check_target
+
     cases = list(cases)
     if not cases:
         raise ValueError("no cases: find_cases gives them")
-    check_unique(cases)
+    _check_together(cases)
     if isinstance(recipe, str) and recipe not in RECIPES:
         raise ValueError(f"recipe={recipe!r} is unknown; it is one of {list(RECIPES)}")
     settings = SliceSettings(
@@ -100,7 +104,7 @@ def extract_slices(
         size if size is None or isinstance(size, Sequence) else (size, size),
         spacing,
     )
-    lacking = [c.id for c in cases if not {*settings.sequences, "seg"} <= {*c.paths}]
+    lacking = [c.id for c in cases if not {*settings.sequences, MASK} <= {*c.paths}]
     if lacking:
         raise ValueError(
             f"{len(lacking)} cases lack one of {', '.join(settings.sequences)} or the "
@@ -108,35 +112,38 @@ def extract_slices(
             "sequences that all cases have"
         )
     home = Path(cache).expanduser() if cache is not None else cache_home() / "slices"
-    return _collect(cases, settings, home, workers)
-
-
-def _collect(
-    cases: list[Case], settings: SliceSettings, home: Path, workers: int | None
-) -> "SliceSet":
-    from lrpbook_lib.data.slices.sliceset import SliceSet
-
-    home.mkdir(parents=True, exist_ok=True)
     keys = _case_keys(cases, settings, home, workers)
-    target = home / f"slices-{digest([VERSION, keys])}"
-    if not target.is_dir():
-        pieces = home / f".{target.name}.pieces"
-        with only_one(pieces):
-            if not target.is_dir():
-                remove_leftovers(home)
-                remove_leftovers(pieces)
-                problems = _extract_all(cases, keys, settings, pieces, workers)
-                _join(cases, keys, settings, pieces, target, problems)
-        remove(pieces)
+    target = check_target(into) if into else home / f"slices-{digest([VERSION, keys])}"
+    if into or not target.is_dir():
+        _extract_all(cases, keys, settings, target, bool(into), workers)
     slices = SliceSet.load(target)
     if len(lost := slices.report()):
         first = lost.iloc[0]
         warnings.warn(
             f"{len(lost)} of {len(cases)} cases were left out; the first, "
             f"{first['case']}: {first['detail']} (all of them: .report())",
-            stacklevel=3,
+            stacklevel=2,
         )
     return slices
+
+
+def _check_together(cases: Sequence[Case]) -> None:
+    """Raise where cases cannot be in one set of slices."""
+    seen: dict[tuple[str, str], Case] = {}
+    for case in cases:
+        name = (case.release, case.id)
+        if name in seen:
+            # Their slices could not be told apart.
+            here, there = (next(iter(c.paths.values())) for c in (case, seen[name]))
+            raise ValueError(
+                f"the id {case.id} occurs twice, in {there} and {here}: rename or "
+                "leave out one of them"
+            )
+        seen[name] = case
+    classes = {c.reader.classes: c.release for c in cases}
+    if len(classes) > 1:
+        told = "; ".join(f"{name}: {', '.join(c)}" for c, name in classes.items())
+        raise ValueError(f"the releases differ in their classes ({told}): take one")
 
 
 def _case_keys(
@@ -148,8 +155,8 @@ def _case_keys(
         known = json.loads(memo.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         known = {}
-    used = (*settings.sequences, "seg")
-    files = sorted({f for c in cases for n in used for f in _files(c.paths[n])})
+    used = (*settings.sequences, MASK)
+    files = sorted({f for c in cases for n in used for f in files_of(c.paths[n])})
 
     def look(path: Path) -> tuple[str, list[Any]]:
         stat = path.stat()
@@ -160,51 +167,46 @@ def _case_keys(
         return name, [*mark, file_digest(path)]
 
     threads = Parallel(n_jobs=workers or usable_cores(), prefer="threads")
-    seen = threads(delayed(look)(f) for f in files)
-    fresh = dict(seen)
+    fresh = dict(threads(delayed(look)(f) for f in files))
     if any(known.get(k) != v for k, v in fresh.items()):
         write_json(memo, {**known, **fresh})
     plain = json.loads(json.dumps(asdict(settings)))
     keys = []
     for case in cases:
         content = [
-            [n, [fresh[str(f.resolve())][2] for f in _files(case.paths[n])]]
+            [n, [fresh[str(f.resolve())][2] for f in files_of(case.paths[n])]]
             for n in used
         ]
-        who = [case.id, case.patient, case.site, case.grade, case.release]
+        who = [case.id, case.patient, case.site, case.label, case.release]
         keys.append(digest([plain, who, content]))
     return keys
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
 
 
 def _extract_all(
     cases: list[Case],
     keys: list[str],
     settings: SliceSettings,
-    pieces: Path,
+    target: Path,
+    anew: bool,
     workers: int | None,
-) -> list[Problem]:
-    waiting = [
-        (case, pieces / f"{key}.npz")
-        for case, key in zip(cases, keys, strict=True)
-        if not (pieces / f"{key}.npz").exists()
-    ]
-    # A worker starts for a second or two: one for every few cases.
-    jobs = workers or min(usable_cores(), max(1, len(waiting) // 4))
-    stream = Parallel(
-        n_jobs=jobs, return_as="generator_unordered", pre_dispatch=2 * jobs
-    )(delayed(_extract_to)(case, settings, piece) for case, piece in waiting)
-    bar = tqdm(
-        stream,
-        total=len(cases),
-        initial=len(cases) - len(waiting),
-        desc="cases",
-        disable=quiet(),
-    )
-    return [problem for problem in bar if problem is not None]
+) -> None:
+    """Reduce each case to a piece beside the target, and join the pieces there."""
+    pieces = target.parent / f".{target.name}.pieces"
+    with only_one(pieces):
+        if target.is_dir() and not anew:
+            return  # another process was faster
+        remove_leftovers(target.parent)
+        remove_leftovers(pieces)
+        names = (pieces / f"{key}.npz" for key in keys)
+        work = dict(zip(names, cases, strict=True))
+        waiting = [(p, case) for p, case in work.items() if not p.exists()]
+        # A worker starts for a second or two: one for every few cases.
+        jobs = workers or min(usable_cores(), max(1, len(waiting) // 4))
+        calls = (delayed(_extract_to)(c, settings, piece) for piece, c in waiting)
+        told = in_processes(calls, jobs, len(cases), "cases")
+        problems = [problem for problem in told if problem is not None]
+        _join(work, settings, target, problems)
+    remove(pieces)
 
 
 def _extract_to(case: Case, settings: SliceSettings, piece: Path) -> Problem | None:
@@ -220,69 +222,56 @@ def _extract_to(case: Case, settings: SliceSettings, piece: Path) -> Problem | N
 
 
 def _join(
-    cases: list[Case],
-    keys: list[str],
+    work: dict[Path, Case],
     settings: SliceSettings,
-    pieces: Path,
     target: Path,
     problems: list[Problem],
 ) -> None:
     """Write the pieces, in the order of the cases, into one set of arrays."""
+    from lrpbook_lib.data.samples import write_samples
+
     rows, shapes = [], {}
-    for case, key in zip(cases, keys, strict=True):
-        if (piece := pieces / f"{key}.npz").exists():
+    for piece, case in work.items():
+        if piece.exists():
             with np.load(piece) as arrays:
-                labels, z, shape = arrays["labels"], arrays["z"], arrays["tumor"].shape
+                z, labels, space = arrays["z"], arrays["labels"], arrays["tumor"].shape
             if len(z):
                 rows.append((case, piece, labels, z))
-                shapes[shape[1:]] = case.id
+                shapes[space[1:]] = case.id
             else:
                 detail = "no slice with enough tumor for the recipe"
                 problems.append(Problem(case.id, case.release, "no slice", detail))
     if not rows:
         first = f" (the first: {problems[0].detail})" if problems else ""
-        raise ValueError(f"no slice could be extracted from {len(cases)} cases{first}")
+        raise ValueError(f"no slice could be extracted from {len(work)} cases{first}")
     if len(shapes) > 1:
         told = ", ".join(f"{case} {shape}" for shape, case in shapes.items())
         raise ValueError(
             f"slices differ in shape ({told}): name a common size=..., and spacing=... "
             "if the voxels differ"
         )
-    total, shape = sum(len(z) for *_, z in rows), next(iter(shapes))
-    channels = len(settings.sequences)
-    with whole_or_absent(target) as beside:
-        beside.mkdir()
-        kinds = {
-            "images": (np.float32, (total, channels, *shape)),
-            "tumor": (np.uint8, (total, *shape)),
-            "brain": (np.bool_, (total, *shape)),
-        }
-        for name, (dtype, whole) in kinds.items():
-            with npy_stream(beside / f"{name}.npy", dtype, whole) as append:
-                for _, piece, _, _ in rows:
-                    with np.load(piece) as arrays:
-                        append(arrays[name])
-        counts = [len(z) for *_, z in rows]
+    counts = [len(z) for *_, z in rows]
+    who = {
+        "patient": [case.patient for case, *_ in rows],
+        "site": [case.site or "" for case, *_ in rows],
+        "case": [case.id for case, *_ in rows],
+    }
+    table = {name: np.repeat(np.array(values), counts) for name, values in who.items()}
+    table["labels"] = np.concatenate([labels for _, _, labels, _ in rows])
+    table["z"] = np.concatenate([z for *_, z in rows])
 
-        def spread(values: list[str]) -> np.ndarray:
-            return np.repeat(np.array(values), counts)
+    def blocks(name: str) -> Iterator[np.ndarray]:
+        for _, piece, *_ in rows:
+            with np.load(piece) as arrays:
+                yield arrays[name]
 
-        np.savez(
-            beside / "table.npz",
-            labels=np.concatenate([labels for _, _, labels, _ in rows]),
-            z=np.concatenate([z for *_, z in rows]),
-            patient=spread([c.patient for c, *_ in rows]),
-            site=spread([c.site or "" for c, *_ in rows]),
-            case=spread([c.id for c, *_ in rows]),
-        )
-        healthy = (HEALTHY,) if settings.recipe.choose == "all" else ()
-        write_json(
-            beside / "slices.json",
-            {
-                "sequences": list(settings.sequences),
-                "classes": [*CLASSES, *healthy],
-                "settings": json.loads(json.dumps(asdict(settings))),
-                "problems": [asdict(p) for p in problems],
-                "version": VERSION,
-            },
-        )
+    healthy = (HEALTHY,) if settings.recipe.choose == "all" else ()
+    meta = {
+        "sequences": settings.sequences,
+        "classes": (*rows[0][0].reader.classes, *healthy),
+        "settings": asdict(settings),
+        "problems": [asdict(p) for p in problems],
+        "version": VERSION,
+    }
+    shape = (len(settings.sequences), *next(iter(shapes)))
+    write_samples(target, shape, blocks, table, meta)

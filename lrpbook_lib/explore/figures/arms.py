@@ -1,0 +1,161 @@
+"""Arms of experiments compared: numbers with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lrpbook_lib.explore.figures.alt import titled
+from lrpbook_lib.explore.palette import SERIES, diverging
+
+#: The two protocols of the book, by the name that predictions give to their part.
+PROTOCOLS = {"patients": "held-out patients", "site": "held-out sites"}
+
+
+def arms_figure(
+    table: pd.DataFrame,
+    metrics: Mapping[str, float | str | None],
+    title: str,
+    arms: Sequence[str] | None = None,
+) -> go.Figure:
+    """Each arm's metrics as dots with intervals, a panel a metric.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows ``arm``, ``metric``, ``protocol``, ``estimate``, ``low``, ``high``.
+    metrics : mapping of str to float, str or None
+        Metrics to show, each with its chance level: a number, or the metric that holds
+        it, or None for none.
+    title : str
+    arms : sequence of str, optional
+        Which arms, from top to bottom; default all.
+    """
+    arms = list(arms) if arms is not None else list(dict.fromkeys(table["arm"]))
+    fig = make_subplots(
+        cols=len(metrics),
+        shared_yaxes=True,
+        horizontal_spacing=0.05,
+        subplot_titles=[name.replace("_", " ") for name in metrics],
+    )
+    told = []
+    for col, (metric, chance) in enumerate(metrics.items(), 1):
+        rows = table[table["metric"] == metric]
+        for nth, (protocol, name) in enumerate(PROTOCOLS.items()):
+            part = rows[rows["protocol"] == protocol].set_index("arm")
+            part = part.reindex([arm for arm in arms if arm in part.index])
+            if part.empty:
+                continue
+            x = part["estimate"]
+            symbol = ("circle", "diamond-open")[nth]
+            fig.add_scatter(
+                x=x,
+                y=part.index,
+                error_x={"array": part["high"] - x, "arrayminus": x - part["low"]},
+                mode="markers",
+                name=name,
+                legendgroup=name,
+                showlegend=col == 1,
+                marker={"color": SERIES[nth], "size": 9, "symbol": symbol},
+                hovertemplate="%{y}: %{x:.2f}",
+                row=1,
+                col=col,
+            )
+            numbers = ", ".join(f"{arm} {value:.2f}" for arm, value in x.items())
+            told.append(f"{metric} {name}: {numbers}")
+        if isinstance(chance, str):
+            chance = float(table.loc[table["metric"] == chance, "estimate"].mean())
+        if chance is not None:
+            fig.add_vline(x=chance, line_dash="dash", line_color="gray", row=1, col=col)
+    fig.update_yaxes(categoryorder="array", categoryarray=arms[::-1])
+    return titled(
+        fig,
+        title,
+        "; ".join(told) + ". Dashed: chance.",
+        legend=-0.18,
+        height=170 + 34 * len(arms),
+        scattermode="group",
+    )
+
+
+def arms_table(
+    table: pd.DataFrame, metrics: Sequence[str], protocol: str
+) -> pd.DataFrame:
+    """Each arm's metrics with their intervals, to be read.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As for :func:`arms_figure`.
+    metrics : sequence of str
+    protocol : {"patients", "site"}
+
+    Returns
+    -------
+    DataFrame
+        A row an arm, a column a metric: "0.79 [0.70, 0.86]".
+    """
+    part = table[table["protocol"] == protocol]
+    text = [
+        f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}]"
+        for row in part.itertuples()
+    ]
+    wide = part.assign(text=text).pivot_table(
+        index="arm", columns="metric", values="text", aggfunc="first", sort=False
+    )
+    return wide[list(metrics)].rename_axis(None).rename_axis(None, axis=1)
+
+
+def difference_text(table: pd.DataFrame, arm: str, metric: str, protocol: str) -> str:
+    """How an arm differs from the one it is compared with: "+0.06 [0.00, +0.15]"."""
+    asked = {"arm": arm, "metric": metric, "protocol": protocol}
+    row = table[(table[list(asked)] == pd.Series(asked)).all(axis=1)].iloc[0]
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def knobs_figure(
+    table: pd.DataFrame, x: str, y: str, value: str, title: str
+) -> go.Figure:
+    """A number over two knobs, as a map around zero with the numbers and intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a pair of knobs: columns ``x``, ``y``, ``value``, and ``value_low`` and
+        ``value_high``.
+    x, y, value : str
+    title : str
+    """
+    words = [
+        f"{m:+.2f}<br>[{low:+.2f}, {high:+.2f}]"
+        for m, low, high in table[[value, f"{value}_low", f"{value}_high"]].to_numpy()
+    ]
+    grid, text = (
+        each.pivot_table(index=y, columns=x, values=value, aggfunc="first")
+        for each in (table, table.assign(**{value: words}))
+    )
+    limit = float(np.abs(grid.to_numpy()).max())
+    fig = go.Figure(
+        go.Heatmap(
+            z=grid.to_numpy(),
+            x=[f"{c:g}" for c in grid.columns],
+            y=[f"{r:g}" for r in grid.index],
+            text=text.to_numpy(),
+            texttemplate="%{text}",
+            colorscale=diverging(),
+            zmin=-limit,
+            zmax=limit,
+            hovertemplate=f"{x} %{{x}}, {y} %{{y}}: %{{z:.2f}}<extra></extra>",
+        )
+    )
+    told = (
+        f"{x} {row[x]:g}, {y} {row[y]:g}: {row[value]:+.2f}"
+        for _, row in table.iterrows()
+    )
+    alt = "; ".join(told) + "."
+    return titled(fig, title, alt, height=420, xaxis_title=x, yaxis_title=y)

@@ -1,0 +1,1 @@
+"""Widgets that live on a page without a kernel."""

@@ -1,0 +1,10 @@
+"""The compiler: from a model, by a table of operations, to a program in plain Python.
+
+``trace`` lists the operations, ``Facts`` say what is known about them, ``write`` spells
+out the program. Each operation is one row of the table, see :class:`Op`.
+"""
+
+from .facts import Facts, Place
+from .table import Op, register, row, unregister, word
+from .trace import trace
+from .write import Program, Variant, write
