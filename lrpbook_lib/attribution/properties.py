@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry as operations
 
 from .interventions import answer_for, chosen
 
@@ -111,7 +111,7 @@ class _Work(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        if count := flop_registry.get(func._overloadpacket):
+        if count := operations.get(func._overloadpacket):
             self.done += count(*args, **(kwargs or {}), out_val=out)
         return out
 
