@@ -49,7 +49,7 @@ class Imputer(ABC):
 
     @abstractmethod
     def fill(self, x: Tensor, gone: Tensor, seen: Tensor) -> Tensor:
-        """Values for ``gone``, broadcast to ``x``; ``gone``, ``seen`` (B, 1, *space)"""
+        """Values for ``x`` where ``gone``; this and ``seen`` are ``(B, 1, *space)``."""
 
 
 @dataclass(frozen=True)
