@@ -3,6 +3,7 @@ from .cases.case import Case as Case, CaseList as CaseList, duplicates as duplic
 from .cases.finding import find_cases as find_cases
 from .cases.own import own_case as own_case
 from .cases.tables import read_table as read_table
+from .lungs import lung_mask as lung_mask
 from .phantom.folder import (
     cached_phantom as cached_phantom,
     make_phantom as make_phantom,
