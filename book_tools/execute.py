@@ -109,16 +109,18 @@ def execute(
         Chapters run side by side; 0 means one a core.
     """
     todo = []
-    known_seconds = {}
+    urgency = {}
     for chapter, stamp in zip(chapters, plan(layout, chapters, given), strict=True):
         kept = kept_run(layout, chapter)
         if kept is None or kept[1].key != stamp.key:
             todo.append((chapter, stamp))
-        known_seconds[chapter.name] = kept[1].seconds if kept else float("inf")
+        known = kept[1].seconds if kept else float("inf")
+        urgency[chapter.name] = known, "Trainer" in chapter.names_read
     if not todo:
         return []
-    # The longest first, so that no core waits for a long chapter begun last.
-    todo.sort(key=lambda item: -known_seconds[item[0].name])
+    # The longest first, so that no core waits for a long chapter begun last; before its
+    # first run nothing is known of a chapter but whether it trains.
+    todo.sort(key=lambda item: urgency[item[0].name], reverse=True)
     cores = os.cpu_count() or 1
     jobs = min(jobs or cores, len(todo))
     threads = max(1, cores // jobs)
@@ -192,6 +194,7 @@ def run_chapter(
     os.environ.update(
         # Each kernel keeps to its share of the cores; progress bars are for people.
         OMP_NUM_THREADS=str(threads),
+        ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=str(threads),
         TQDM_DISABLE="1",
         PYDEVD_DISABLE_FILE_VALIDATION="1",
         PYTHONPATH=python_path,
