@@ -116,20 +116,25 @@ def test_the_limit_holds_relevance_back_and_nothing_else():
     assert weight.grad.norm().item() == pytest.approx(1)
 
 
-def test_power_one_to_three_learn_without_collapse_at_default_settings():
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_powers_learn_without_collapse_at_default_settings(power):
     """On ten seeds; the loss as published, from the same weights, does collapse."""
     train, test = spots(64, seed=1), spots(48, seed=2)
     found = {}
-    for k, seed in [(k, s) for k in (1, 2, 3) for s in range(10)]:
+    for seed in range(10):
         settings = TrainSettings(epochs=12, lr=2e-3, seed=seed)
-        trainer = Trainer(network(seed), LRPLoss(k), settings)
+        trainer = Trainer(network(seed), LRPLoss(power), settings)
         trainer.fit(train)
         predictions = trainer.predict(test)
-        assert predictions["predicted"].nunique() == 2, (k, seed)
+        assert predictions["predicted"].nunique() == 2, seed
         assert predictions.notna().all().all()
-        found[k, seed] = summarize(predictions)["balanced_accuracy"]
+        found[seed] = summarize(predictions)["balanced_accuracy"]
     # Chance is 0.5, which is where a collapsed model stays.
     assert min(found.values()) > 0.75, found
+
+
+def test_the_loss_as_published_collapses():
+    train, test = spots(64, seed=1), spots(48, seed=2)
     naive = TrainSettings(
         epochs=12, lr=2e-3, clip=None, limit=None, schedule=Schedule()
     )
