@@ -1,6 +1,6 @@
 """Maps of where a network looks, and how much of a map lies where it should."""
 
-from .explainers import EXPLAINERS, explainer
+from .catalog import EXPLAINERS, explainer
 from .faithfulness import faithfulness_correlation, infidelity
 from .flipping import flip_regions, random_map
 from .imputation import IMPUTERS, Imputer, imputer

@@ -26,10 +26,10 @@ from .callbacks import Callback
 from .checkpoint import TrainState
 from .finite import Watch
 from .gradients import backward, cut
-from .layout import AxisOrder, channels_last
 from .measures import Tally
+from .memory import AxisOrder, channels_last
 from .metrics import summarize
-from .samples import check_labels, parts_of, prediction_table
+from .parts import check_labels, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
 
 

@@ -290,7 +290,7 @@ def test_serve_serves_and_says_where(small_book, good_book):
     import urllib.request
 
     from book_tools.layout import BookError
-    from book_tools.site import make_server
+    from book_tools.website import make_server
 
     small_book.chapter("one", "print(1)")
     with pytest.raises(BookError, match="run make book first"):

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from ...errors import LRPError
 from ...layers import fixed
 from ...won import Won
-from ..page import Page
-from ..table import Sends, of, row, word
+from ..rows import Sends, of, row, word
+from ..spelling import Page
 from ..trace import Step
 from . import windows
 from .elementwise import as_input

@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
+from ..branch import Rule
 from ..errors import LRPError, unknown_name
-from ..rule import Rule
 from . import ops  # noqa: F401 (fills the table)
 from .facts import Facts
-from .page import Page
-from .table import WORDS, Sends
+from .rows import WORDS, Sends
+from .spelling import Page
 from .trace import Step
 
 

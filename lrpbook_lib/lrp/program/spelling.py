@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from ..rule import Rule
+from ..branch import Rule
 from .facts import Facts
-from .table import WORDS, Sends
+from .rows import WORDS, Sends
 from .trace import Step, spelled
 
 _INFIX = {
