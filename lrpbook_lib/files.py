@@ -204,6 +204,12 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
+def cpu_seconds() -> float:
+    """What this process and its finished children have computed so far."""
+    spent = os.times()
+    return sum(spent[:4])
+
+
 def quiet() -> bool:
     """Whether progress bars are switched off by ``TQDM_DISABLE=1``."""
     return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")

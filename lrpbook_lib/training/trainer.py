@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from lrpbook_lib.attribution import chance_level, explainer, tumor_lrp_score
 from lrpbook_lib.attribution.maps import evaluation_form
-from lrpbook_lib.files import quiet
+from lrpbook_lib.files import cpu_seconds, quiet
 from lrpbook_lib.guidance import CrossEntropy
 from lrpbook_lib.guidance.loss import cross_entropy
 from lrpbook_lib.lrp import Explainer
@@ -31,6 +31,7 @@ from .measures import Tally
 from .metrics import summarize
 from .samples import check_labels, class_weights, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
+from .share import guided_rows, passes, tell
 
 
 class Trainer:
@@ -131,9 +132,9 @@ class Trainer:
             self.model.load_state_dict(fabric.broadcast(self.model.state_dict()))
         self.model.to(fabric.device)
         optimizer = s.make_optimizer(self.model.parameters())
-        module: Any = self.explainer
+        modules: tuple[Any, ...] = self.explainer, self.model
         if self.hardware.compile:
-            module = torch.compile(module)
+            modules = tuple(torch.compile(module) for module in modules)
         tests = validation if isinstance(validation, Mapping) else {"val": validation}
         tests = {name: data for name, data in tests.items() if data is not None}
         weights = class_weights(train) if s.balance else None
@@ -152,12 +153,14 @@ class Trainer:
         gpu = [fabric.device] if self._gpu else []
         with bar, torch.random.fork_rng(gpu):
             while len(self.rows) < s.epochs:
-                began, epoch = time.perf_counter(), len(self.rows)
+                began, spent = time.perf_counter(), cpu_seconds()
+                epoch = len(self.rows)
                 seed_epoch(s.seed, epoch, fabric.global_rank)
-                row = self._epoch(epoch, loader, module, optimizer, weights)
+                row = self._epoch(epoch, loader, modules, optimizer, weights)
                 for name, data in tests.items():
                     row |= {f"{name}_{k}": v for k, v in self.evaluate(data).items()}
-                self.rows.append(row | {"seconds": time.perf_counter() - began})
+                row |= {"seconds": time.perf_counter() - began}
+                self.rows.append(row | {"cpu_seconds": cpu_seconds() - spent})
                 if first:
                     for callback in self.callbacks:
                         callback.epoch_end(self)
@@ -171,12 +174,12 @@ class Trainer:
         self,
         epoch: int,
         loader: TrainLoader,
-        module: Any,
+        modules: tuple[Any, ...],
         optimizer: Any,
         weights: Tensor | None,
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
-        module.train()
+        self.explainer.train()
         s, schedule = self.settings, self.settings.strength
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         watch = Watch(self.model, self.folder, self._place[0], self._gpu)
@@ -187,13 +190,19 @@ class Trainer:
             guided = loss.attribution != "none"
             x, label, *masks = self._parts(batch, guided)
             target = label if s.explain == "label" else None
-            with self._drawing, self.fabric.autocast():
-                made = module(x, target)
-            check_labels(batch, made[0].shape[1])
             # Compiled, all passes back must be of one kind.
-            leaves = cut(made, factor > 0 or self.hardware.compile)
-            logits, relevance = leaves
-            told = loss.tell(logits, label, relevance, *masks)
+            graph = factor > 0 or self.hardware.compile
+            rows, whole = guided_rows(size, s.guided, *self._place)
+            part = guided and whole < size
+            with self._drawing, self.fabric.autocast():
+                if part:
+                    made = passes(*modules, x, target, rows, graph)
+                else:
+                    made = modules[0](x, target)
+            check_labels(batch, made[0].shape[1])
+            leaves = logits, relevance = cut(made, graph)
+            seen = (logits, label, relevance, *masks)
+            told = tell(loss, *seen, weight=size / whole) if part else loss.tell(*seen)
             scale = label.new_ones(()) if weights is None else weights.to(x)[label]
             total = (told.loss * scale).sum() * (self.fabric.world_size / size)
             norm, shares = backward(
