@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -37,7 +36,7 @@ def guided_rows(size: int, share: float, rank: int, world: int) -> tuple[int, in
 
 
 def passes(
-    explain: Any, plain: Any, x: Tensor, target: Tensor | None, rows: int, graph: bool
+    explain: Any, plain: Any, x: Tensor, target: Tensor | None, rows: int
 ) -> tuple[Tensor, Tensor]:
     """Logits of a batch, and the map of its first rows.
 
@@ -51,11 +50,9 @@ def passes(
     x : Tensor of shape ``(B, C, *space)``
     target : Tensor of shape (B,), or None
     rows : int
-    graph : bool
-        Whether the map will be differentiated.
     """
     logits = plain(x)
-    with evaluation_form(plain), torch.set_grad_enabled(graph):
+    with evaluation_form(plain):
         return logits, explain(x[:rows], None if target is None else target[:rows])[1]
 
 

@@ -190,17 +190,17 @@ class Trainer:
             guided = loss.attribution != "none"
             x, label, *masks = self._parts(batch, guided)
             target = label if s.explain == "label" else None
-            # Compiled, all passes back must be of one kind.
-            graph = factor > 0 or self.hardware.compile
             rows, whole = guided_rows(size, s.guided, *self._place)
             part = guided and whole < size
             with self._drawing, self.fabric.autocast():
                 if part:
-                    made = passes(*modules, x, target, rows, graph)
+                    made = passes(*modules, x, target, rows)
                 else:
                     made = modules[0](x, target)
             check_labels(batch, made[0].shape[1])
-            leaves = logits, relevance = cut(made, graph)
+            # Compiled, all passes back must be of one kind.
+            leaves = cut(made, factor > 0 or self.hardware.compile)
+            logits, relevance = leaves
             seen = (logits, label, relevance, *masks)
             told = tell(loss, *seen, weight=size / whole) if part else loss.tell(*seen)
             scale = label.new_ones(()) if weights is None else weights.to(x)[label]
