@@ -215,6 +215,15 @@ def quiet() -> bool:
     return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
 
 
+def progress(total: int, done: int, unit: str, **how: Any) -> tqdm:
+    """A bar that tells the minutes and seconds left, from the mean pace so far."""
+    line = "{l_bar}{bar}| {n_fmt}/{total_fmt} {unit}, {remaining} left"
+    how = {"disable": quiet(), **how}
+    return tqdm(
+        total=total, initial=done, unit=unit, bar_format=line, smoothing=0, **how
+    )
+
+
 def in_processes(
     calls: Iterable[Any], jobs: int, total: int, what: str
 ) -> Iterator[Any]:

@@ -27,14 +27,10 @@ def main(jobs: int) -> None:
     guided = found[found["epoch"] >= EARLY.settings.strength.delay]
     cost = guided.groupby("arm", sort=False)[["cpu_seconds"]].median()
     cost["price"] = cost["cpu_seconds"] / cost.loc["plain", "cpu_seconds"]
+    some = {arm: runs for arm, runs in predictions.items() if arm != "plain"}
     values = {
-        "intervals": [
-            *intervals(predictions),
-            *intervals(
-                {arm: runs for arm, runs in predictions.items() if arm != "plain"},
-                against="share 1",
-            ),
-        ],
+        "intervals": intervals(predictions),
+        "against_all": intervals(some, against="share 1"),
         "price": rows(cost.reset_index()),
         "history": rows(history.reset_index()),
     }

@@ -12,11 +12,10 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from lrpbook_lib.attribution import chance_level, explainer, tumor_lrp_score
 from lrpbook_lib.attribution.maps import evaluation_form
-from lrpbook_lib.files import cpu_seconds, quiet
+from lrpbook_lib.files import cpu_seconds, progress, quiet
 from lrpbook_lib.guidance import CrossEntropy
 from lrpbook_lib.guidance.loss import cross_entropy
 from lrpbook_lib.lrp import Explainer
@@ -148,7 +147,7 @@ class Trainer:
         self.rows = state.rows
         first, done = fabric.global_rank == 0, len(self.rows)
         silent = quiet() or not first
-        bar = tqdm(total=s.epochs, initial=done, disable=silent, leave=False)
+        bar = progress(s.epochs, done, "epochs", disable=silent, leave=False)
         # Seeds set within leave the random numbers of the caller as they were.
         gpu = [fabric.device] if self._gpu else []
         with bar, torch.random.fork_rng(gpu):

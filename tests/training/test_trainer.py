@@ -509,6 +509,14 @@ def test_the_bar_is_silent_where_it_should_be(capsys):
     assert caught.out == caught.err == ""
 
 
+def test_the_bar_tells_how_long_it_will_take(capsys, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "0")
+    Trainer(network(), None, QUICK).fit(spots(16))
+    said = capsys.readouterr().err
+    assert "0/2 epochs, ? left" in said
+    assert "2/2 epochs, 00:00 left" in said
+
+
 def test_the_trainer_is_read_in_a_sitting():
     from pathlib import Path
 
