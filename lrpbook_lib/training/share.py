@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,8 +17,8 @@ def guided_rows(size: int, share: float, rank: int, world: int) -> tuple[int, in
     """How many rows of a batch are guided: the first ones, here and in all processes.
 
     A batch is drawn in an order that follows from seed and epoch, and process r has its
-    rows r, r + world, and so on. The first ones are therefore a random share, the same
-    one however many processes there are, and known again after a resume.
+    rows r, r + world, and so on. The first ones are therefore a random share, known
+    again after a resume, and the same one in any number of processes that it serves.
 
     Parameters
     ----------
@@ -62,21 +63,40 @@ def tell(
     label: Tensor,
     relevance: Tensor,
     *masks: Tensor,
-    weight: float,
+    whole: int,
+    size: int,
+    fabric: Any,
 ) -> Told:
     r"""The loss of a batch, of which the map is known of the first rows only.
 
-    With :math:`L_i` the loss of a sample and :math:`G` the guided rows, it is
+    Let :math:`L_i(CE_i, R_i)` be the loss of a sample and :math:`G` the guided rows, of
+    all processes. The gradient through the map is that of :math:`\frac{B}{|G|}
+    \sum_{i \in G} L_i`, the expectation of which over the draw of :math:`G` is what the
+    whole batch would give. Beside it, cross entropy counts in every row:
 
-    .. math:: \sum_i CE_i + w \sum_{i \in G} (L_i - CE_i), \qquad w = B / |G|
+    .. math:: \sum_{i \in G} \frac{\partial L_i}{\partial CE_i} \nabla CE_i +
+        a \sum_{i \notin G} \nabla CE_i, \qquad
+        a = \frac{1}{|G|} \sum_{i \in G} \frac{\partial L_i}{\partial CE_i}
 
-    the expectation of which over the draw of :math:`G` is :math:`\sum_i L_i`.
+    A loss that adds to cross entropy has :math:`a = 1`. The paper's divides it by the
+    score, by up to ten times in some rows: were those weighed by :math:`B / |G|`, too,
+    a few of them would make the step.
     """
-    rows, rest = len(relevance), len(logits) - len(relevance)
-    parts = (logits[:rows], label[:rows], relevance, *(m[:rows] for m in masks))
-    told, ce = loss.tell(*parts), cross_entropy(logits, label)
+    rows, weight = len(relevance), size / whole
+    held = relevance.detach()
+    seen = held + weight * (relevance - held)  # the same, with a steeper gradient
+    parts = (logits[:rows], label[:rows], seen, *(m[:rows] for m in masks))
+    told = loss.tell(*parts)
     assert told.score is not None and told.guided is not None
-    more, score, guided = (
-        F.pad(t, (0, rest)) for t in (told.loss - told.ce, told.score, told.guided)
+    (slope,) = torch.autograd.grad(told.loss.sum(), told.ce, retain_graph=True)
+    mean = fabric.all_reduce(slope.sum(), reduce_op="sum") / whole
+    rest = cross_entropy(logits[rows:], label[rows:])
+    # The value, of which no gradient is taken, is weighed in the same way.
+    more = (weight - 1) * (told.loss - mean * told.ce).detach()
+    score, guided = (F.pad(t, (0, len(rest))) for t in (told.score, told.guided))
+    return Told(
+        torch.cat([told.loss + more, mean * rest]),
+        torch.cat([told.ce, rest]),
+        score,
+        guided,
     )
-    return Told(ce + weight * more, ce, score, guided)

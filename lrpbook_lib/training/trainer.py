@@ -131,9 +131,9 @@ class Trainer:
             self.model.load_state_dict(fabric.broadcast(self.model.state_dict()))
         self.model.to(fabric.device)
         optimizer = s.make_optimizer(self.model.parameters())
-        modules: tuple[Any, ...] = self.explainer, self.model
+        modules: tuple[Any, Any] = self.explainer, self.model
         if self.hardware.compile:
-            modules = tuple(torch.compile(module) for module in modules)
+            modules = torch.compile(modules[0]), torch.compile(modules[1])
         tests = validation if isinstance(validation, Mapping) else {"val": validation}
         tests = {name: data for name, data in tests.items() if data is not None}
         weights = class_weights(train) if s.balance else None
@@ -173,7 +173,7 @@ class Trainer:
         self,
         epoch: int,
         loader: TrainLoader,
-        modules: tuple[Any, ...],
+        modules: tuple[Any, Any],
         optimizer: Any,
         weights: Tensor | None,
     ) -> dict[str, Any]:
@@ -201,7 +201,10 @@ class Trainer:
             leaves = cut(made, factor > 0 or self.hardware.compile)
             logits, relevance = leaves
             seen = (logits, label, relevance, *masks)
-            told = tell(loss, *seen, weight=size / whole) if part else loss.tell(*seen)
+            if part:
+                told = tell(loss, *seen, whole=whole, size=size, fabric=self.fabric)
+            else:
+                told = loss.tell(*seen)
             scale = label.new_ones(()) if weights is None else weights.to(x)[label]
             total = (told.loss * scale).sum() * (self.fabric.world_size / size)
             norm, shares = backward(

@@ -8,7 +8,13 @@ import torch
 import torch.nn.functional as F
 
 from lrpbook_lib.attribution import explainer, tumor_lrp_score
-from lrpbook_lib.guidance import HINTLoss, LRPLoss, Schedule
+from lrpbook_lib.guidance import (
+    EnergyLoss,
+    HINTLoss,
+    LRPLoss,
+    Schedule,
+    SelfNormalizedLoss,
+)
 from lrpbook_lib.training import Trainer, TrainSettings
 from lrpbook_lib.training.batches import EpochBatches
 from lrpbook_lib.training.share import guided_rows, passes, tell
@@ -60,8 +66,9 @@ def test_processes_guide_the_same_rows(world):
                 assert mine[:here] == [i for i in mine if i in first]
 
 
-def test_a_share_is_the_whole_in_expectation():
-    net, loss = without_dropout(), LRPLoss(2)
+@pytest.mark.parametrize("loss", [SelfNormalizedLoss(2), EnergyLoss()], ids=repr)
+def test_a_share_is_the_whole_in_expectation(loss):
+    net, fabric = without_dropout(), Trainer(network()).fabric
     x, label, *masks = tensors(spots(8))
     module = explainer(net)
 
@@ -73,7 +80,7 @@ def test_a_share_is_the_whole_in_expectation():
         else:
             logits, relevance = passes(module, net, x[order], parts[0], rows)
             given = (logits, parts[0], relevance, *parts[1:])
-            told = tell(loss, *given, weight=8 / rows)
+            told = tell(loss, *given, whole=rows, size=8, fabric=fabric)
             assert told.guided.tolist() == [True] * rows + [False] * (8 - rows)
         got = torch.autograd.grad(told.loss.sum(), list(net.parameters()))
         return torch.cat([g.flatten() for g in got])
@@ -94,13 +101,17 @@ def test_one_step_is_the_step_by_hand():
     score = tumor_lrp_score(relevance, mask, brain)
     ce = F.cross_entropy(logits, label, reduction="none")
     root = 0.1**0.5
-    more = ce / (root + (1 - root) * score) ** 2 - ce
-    total = ce.mean() + more[chosen].mean()
-    total.backward()
+    factor = (root + (1 - root) * score) ** -2
+    # Cross entropy counts in all rows, by the factor of those with a map.
+    held = torch.full((16,), factor[chosen].mean().item())
+    held[chosen] = factor[chosen].detach()
+    by_map = ce[chosen].detach() * factor[chosen]
+    ((held * ce).mean() + by_map.mean()).backward()
     for p, q in zip(trained.parameters(), want.parameters(), strict=True):
         torch.testing.assert_close(p, q - 0.1 * q.grad, rtol=1e-4, atol=1e-6)
-    row = history.iloc[0]
-    assert row["train_loss"] == pytest.approx(total.item(), rel=1e-4)
+    row, mean = history.iloc[0], factor[chosen].mean()
+    loss = mean * ce.mean() + (by_map - mean * ce[chosen]).mean()
+    assert row["train_loss"] == pytest.approx(loss.item(), rel=1e-4)
     assert row["train_ce"] == pytest.approx(ce.mean().item(), rel=1e-4)
     assert row["train_score"] == pytest.approx(score[chosen].mean().item(), rel=1e-4)
 
