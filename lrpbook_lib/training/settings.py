@@ -37,9 +37,9 @@ class TrainSettings:
         epochs are over and the network has something to explain, and rises over as
         many. ``Schedule()`` is full strength from the first step.
     guided
-        Share of each batch that guidance looks at, a row at least, weighed so that the
-        expectation of the loss is unchanged: see
-        :func:`~lrpbook_lib.training.share.tell`. What guidance costs falls with it.
+        Share of each batch that guidance looks at, a row at least, weighed so that on
+        average it pulls as much: see :func:`~lrpbook_lib.training.share.tell`. What
+        guidance costs falls with it.
     composite
         The LRP rules that training explains with, or another explainer by name: see
         :func:`~lrpbook_lib.attribution.explainer`.

@@ -57,6 +57,23 @@ def passes(
         return logits, explain(x[:rows], None if target is None else target[:rows])[1]
 
 
+def widened(limit: float | None, weight: float) -> float | None:
+    r"""The limit on the gradient through relevance, for the map of few samples.
+
+    What a limit cuts is signal and noise together, and of :math:`|G|` of :math:`B`
+    samples the noise is :math:`\sqrt{B / |G|}` times as long. It is widened by as much,
+    up to one, where the step would begin to point uphill for cross entropy.
+
+    Parameters
+    ----------
+    limit : float, optional
+        See :func:`~lrpbook_lib.training.gradients.backward`.
+    weight : float
+        :math:`B / |G|`.
+    """
+    return limit and max(limit, min(limit * weight**0.5, 1.0))
+
+
 def tell(
     loss: CrossEntropy,
     logits: Tensor,

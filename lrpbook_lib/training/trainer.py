@@ -30,7 +30,7 @@ from .measures import Tally
 from .metrics import summarize
 from .samples import check_labels, class_weights, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
-from .share import guided_rows, passes, tell
+from .share import guided_rows, passes, tell, widened
 
 
 class Trainer:
@@ -213,7 +213,7 @@ class Trainer:
                 made,
                 parameters,
                 self.fabric,
-                limit=s.limit,
+                limit=widened(s.limit, size / whole),
                 clip=s.clip,
                 apart=guided and (s.limit is not None or step == 0),
             )

@@ -17,7 +17,7 @@ from lrpbook_lib.guidance import (
 )
 from lrpbook_lib.training import Trainer, TrainSettings
 from lrpbook_lib.training.batches import EpochBatches
-from lrpbook_lib.training.share import guided_rows, passes, tell
+from lrpbook_lib.training.share import guided_rows, passes, tell, widened
 
 from .problems import network, same_numbers, spots
 
@@ -156,6 +156,14 @@ def test_a_share_for_all_is_no_share():
         for share in (1.0, 0.99)  # of sixteen rows, sixteen
     )
     assert same_numbers(one, other)
+
+
+def test_the_limit_widens_with_the_noise_and_not_beyond_one():
+    assert widened(None, 4.0) is None
+    assert widened(0.5, 1.0) == 0.5
+    assert widened(0.5, 2.25) == pytest.approx(0.75)
+    assert widened(0.5, 16.0) == 1.0
+    assert widened(3.0, 4.0) == 3.0  # chosen beyond: left there
 
 
 def test_shares_out_of_range():
