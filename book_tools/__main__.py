@@ -61,7 +61,7 @@ def build(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """Serve the built book."""
-    from book_tools.site import serve
+    from book_tools.website import serve
 
     serve(Layout(options.root, options.profile), options.port)
 
@@ -77,7 +77,7 @@ def set_repo(options: argparse.Namespace) -> None:
 
 def links(options: argparse.Namespace) -> None:
     """Ask every address outside the book whether it still answers."""
-    from book_tools.site import check_links
+    from book_tools.website import check_links
 
     count = check_links(Layout(options.root, options.profile))
     print(f"{count} addresses outside the book answer")

@@ -24,10 +24,16 @@ from typing import Any
 from book_tools import fingerprint, outputs
 from book_tools.chapters import Chapter, check_parameters
 from book_tools.layout import TOOLS, BookError, Layout
-from lrpbook_lib.files import digest, whole_or_absent
+from lrpbook_lib.files import all_cores, digest, whole_or_absent
 from lrpbook_lib.places import data_home
 
 PACKAGES = ("torch", "numpy", "torchio", "nilearn", "scikit-learn", "plotly")
+#: What tells torch, numpy, SimpleITK and joblib how many cores are theirs.
+SHARES = (
+    "OMP_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
 
 
@@ -109,19 +115,20 @@ def execute(
         Chapters run side by side; 0 means one a core.
     """
     todo = []
-    known_seconds = {}
+    urgency = {}
     for chapter, stamp in zip(chapters, plan(layout, chapters, given), strict=True):
         kept = kept_run(layout, chapter)
         if kept is None or kept[1].key != stamp.key:
             todo.append((chapter, stamp))
-        known_seconds[chapter.name] = kept[1].seconds if kept else float("inf")
+        known = kept[1].seconds if kept else float("inf")
+        urgency[chapter.name] = known, "Trainer" in chapter.names_read
     if not todo:
         return []
-    # The longest first, so that no core waits for a long chapter begun last.
-    todo.sort(key=lambda item: -known_seconds[item[0].name])
-    cores = os.cpu_count() or 1
-    jobs = min(jobs or cores, len(todo))
-    threads = max(1, cores // jobs)
+    # The longest first, so that no core waits for a long chapter begun last; before its
+    # first run nothing is known of a chapter but whether it trains.
+    todo.sort(key=lambda item: urgency[item[0].name], reverse=True)
+    jobs = min(jobs or all_cores(), len(todo))
+    threads = max(1, all_cores() // jobs)
     device, commit = _device(), fingerprint.commit(layout)
     layout.executed.mkdir(parents=True, exist_ok=True)
     tasks = [
@@ -191,7 +198,7 @@ def run_chapter(
     """Run one chapter in its own kernel; return its seconds and what failed, if so."""
     os.environ.update(
         # Each kernel keeps to its share of the cores; progress bars are for people.
-        OMP_NUM_THREADS=str(threads),
+        **dict.fromkeys(SHARES, str(threads)),
         TQDM_DISABLE="1",
         PYDEVD_DISABLE_FILE_VALIDATION="1",
         PYTHONPATH=python_path,

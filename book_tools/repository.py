@@ -9,7 +9,14 @@ from book_tools.layout import BookError, Layout
 from lrpbook_lib.files import whole_or_absent
 
 # Files beside the chapters that name the address; each must hold it at least once.
-PLACES = ("_config.yml", "pyproject.toml", "README.md", "CITATION.cff", "book/index.md")
+PLACES = (
+    "_config.yml",
+    "pyproject.toml",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CITATION.cff",
+    "book/index.md",
+)
 
 
 def set_repository(layout: Layout, url: str) -> list[Path]:

@@ -117,6 +117,8 @@ def used(grid: Sequence[Experiment], values: Mapping[str, Any]) -> dict[str, Any
 def stale(name: str) -> list[str]:
     """Why a stamped result does not hold any more, a line each; empty if it does."""
     path = FOLDERS[0] / f"{name}.json"
+    if not path.is_file():
+        return ["not made yet"]
     known = json.loads(path.read_text("utf-8"))["stamp"]
     try:
         check_stamp(path, known, FOLDERS[0].parents[1])

@@ -18,7 +18,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel
+from joblib import Parallel, cpu_count
 from tqdm.auto import tqdm
 
 
@@ -196,12 +196,21 @@ def same_content(paths: list[Path]) -> bool:
     return all(other == first for other in others)
 
 
-def usable_cores() -> int:
-    """Number of cores this process may use (a container may grant fewer)."""
+def all_cores() -> int:
+    """Number of cores there are for this process and those beside it."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows have no affinity
         return os.cpu_count() or 1
+
+
+def usable_cores() -> int:
+    """Number of cores this process may use.
+
+    A container may grant fewer than there are, and so may ``LOKY_MAX_CPU_COUNT``, which
+    chapters that run side by side are given.
+    """
+    return min(all_cores(), cpu_count())
 
 
 def cpu_seconds() -> float:

@@ -273,11 +273,10 @@ def test_the_readme_trains_a_model(tmp_path, monkeypatch):
     assert names["slices"].images.shape[1] == 3
 
 
-def test_the_readme_links_every_chapter():
+def test_the_readme_links_chapters_that_exist():
     text = (ROOT / "README.md").read_text()
-    linked = set(re.findall(r"/blob/main/book/(\d\d_\w+)\.ipynb", text))
-    chapters = {each.name for each in read_chapters(LAYOUT) if each.name[:2].isdigit()}
-    assert linked == chapters
+    linked = re.findall(r"/blob/main/book/(\w+)\.ipynb", text)
+    assert linked and set(linked) <= {each.name for each in read_chapters(LAYOUT)}
 
 
 def test_references_have_identifiers():

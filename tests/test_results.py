@@ -214,8 +214,7 @@ def test_adding_something_undoes_no_result(copy):
     with (copy / "lrpbook_lib/guidance/__init__.py").open("a") as stream:
         stream.write(
             "\nfrom dataclasses import dataclass\n\n@dataclass(frozen=True)\n"
-            "class NewLoss(CrossEntropy):\n    power: float = 1.0\n\n"
-            "LOSSES['NewLoss'] = NewLoss\n"
+            "class NewLoss(CrossEntropy):\n    power: float = 1.0\n"
         )
     add_field(copy, TrainSettings, "news: float = 0.5")
     add_field(copy, PhantomSettings, "news: float = 0.0")

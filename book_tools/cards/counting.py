@@ -15,7 +15,7 @@ from lrpbook_lib.data.sets.cheng import cheng_slices
 from lrpbook_lib.data.sets.tcga_lgg import tcga_lgg_slices
 from lrpbook_lib.data.sites import site_facts
 
-#: Where each set is looked for, below :func:`~lrpbook_lib.data.data_home`.
+#: Where each set is looked for, below :func:`~lrpbook_lib.places.data_home`.
 PLACES = {
     "Cheng": "cheng/cheng_128.npz",
     "TCGA-LGG": "tcga_lgg/tcga_lgg_128.npz",
@@ -32,7 +32,7 @@ def real_facts(name: str, home: Path) -> dict[str, Any]:
     name
         One of ``PLACES``.
     home
-        From :func:`~lrpbook_lib.data.data_home`.
+        From :func:`~lrpbook_lib.places.data_home`.
     """
     path = home / PLACES[name]
     if name == "Cheng":

@@ -1,7 +1,13 @@
 """Maps of where a network looks, and how much of a map lies where it should."""
 
-from .explainers import EXPLAINERS, explainer
+from .catalog import EXPLAINERS, explainer
+from .faithfulness import faithfulness_correlation, infidelity
+from .flipping import flip_regions, random_map
+from .imputation import IMPUTERS, Imputer, imputer
+from .interventions import choose_donors, control_regions, effects_of_erasing
 from .maps import Attribution
+from .properties import completeness_error, complexity, cost, sparseness
+from .randomization import efficient_randomization, parameter_randomization
 from .scores import (
     chance_level,
     energy_pointing_game,
@@ -11,3 +17,4 @@ from .scores import (
     relevance_rank_accuracy,
     tumor_lrp_score,
 )
+from .stability import Smoothed, agreement, max_sensitivity, rank_correlation

@@ -3,6 +3,7 @@ from .cases.case import Case as Case, CaseList as CaseList, duplicates as duplic
 from .cases.finding import find_cases as find_cases
 from .cases.own import own_case as own_case
 from .cases.tables import read_table as read_table
+from .lungs import lung_mask as lung_mask
 from .phantom.folder import (
     cached_phantom as cached_phantom,
     make_phantom as make_phantom,
@@ -14,7 +15,6 @@ from .phantom.knobs import (
 )
 from .samples import SliceSet as SliceSet
 from .sets.cheng import cheng_slices as cheng_slices
-from .sets.packed import packed_set as packed_set
 from .sets.tcga_lgg import tcga_lgg_slices as tcga_lgg_slices
 from .sites import site_facts as site_facts, site_predicts_grade as site_predicts_grade
 from .slices.choosing import (

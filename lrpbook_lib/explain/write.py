@@ -11,17 +11,20 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from scipy import ndimage
 
 from lrpbook_lib.data import Case
 from lrpbook_lib.explain.one import Explained
+from lrpbook_lib.explore.figures.panels import Panel, panels
+from lrpbook_lib.explore.palette import OUTLINE, RELEVANCE
 from lrpbook_lib.files import digest, file_digest, write_json
 from lrpbook_lib.training import TrainedModel
 
 WARNING = "For teaching and research. Not for clinical use."
 #: Raised by hand when the same input would give other files.
-VERSION = 2
+VERSION = 3
 _PANELS = 5
 
 
@@ -69,42 +72,33 @@ def write_overlay(found: Explained, folder: Path) -> None:
     heat = found.heatmap(image.shape)  # type: ignore[arg-type]
     has_mask = "seg" in found.case.paths
     seg = volume("seg")[0] if has_mask else np.zeros(image.shape)
-    edges = nib.affines.voxel_sizes(affine)
-    inside = (slice(None, None, -1), *_box(image))
+    width, height, _ = nib.affines.voxel_sizes(affine)
     limit = np.quantile(np.abs(heat[heat != 0]), 0.995) if heat.any() else 1.0
     top = np.quantile(image[image > 0], 0.995) if (image > 0).any() else 1.0
-    fig = Figure(figsize=(2.1 * max(len(picked), 3), 5.4), facecolor="white")
-    axes = fig.subplots(2, len(picked), squeeze=False)
-    for column, i in zip(axes.T, picked, strict=True):
-        z = int(found.z[i])
-        cut = [v[..., z][inside[1], inside[2]][::-1].T for v in (image, heat, seg)]
-        for axis in column:
-            axis.imshow(
-                cut[0], cmap="gray", vmin=0, vmax=top, origin="lower",
-                aspect=edges[1] / edges[0],
-            )  # fmt: skip
-            axis.set(xticks=[], yticks=[])
-            if (cut[2] > 0).any():
-                axis.contour(cut[2] > 0, [0.5], colors="#E69F00", linewidths=0.8)
-        shown = column[1].imshow(
-            cut[1], cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower",
-            alpha=np.clip(np.abs(cut[1]) / limit, 0, 0.85),
-            aspect=edges[1] / edges[0],
-        )  # fmt: skip
-        score = found.scores[i]
-        told = "" if np.isnan(score) else f"\nscore {score:.2f}, by chance "
-        told += "" if np.isnan(score) else f"{found.chance[i]:.2f}"
-        column[0].set_title(f"slice {_positions(found)[i]}{told}", fontsize=8)
-    axes[0, 0].set_ylabel(sequence)
-    axes[1, 0].set_ylabel(f"relevance for {_target(found)}")
+    box, positions = _box(image), _positions(found)
+    rows: tuple[list[Panel], list[Panel]] = ([], [])
+    for i in picked:
+        # From voxels that run right and front to rows from front to back.
+        x, r, tumor = (
+            v[*box, int(found.z[i])][::-1, ::-1].T for v in (image, heat, seg)
+        )
+        edge, score = {OUTLINE: tumor > 0}, found.scores[i]
+        told = "" if np.isnan(score) else f"\nscore {score:.2f}"
+        told += "" if np.isnan(score) else f", chance {found.chance[i]:.2f}"
+        title, aspect = f"slice {positions[i]}{told}", height / width
+        rows[0].append(Panel(x, None, edge, title, (0, top), None, aspect))
+        rows[1].append(Panel(x, r, edge, "", (0, top), limit, aspect))
+    fig = panels(rows, (sequence, f"relevance for {_target(found)}"), 2.1)
+    fig.set_layout_engine("constrained")
     p = found.probabilities.mean(0)[found.target]
     fig.suptitle(
         f"{found.case.id}: p({_target(found)}) = {p:.2f}. {WARNING}", fontsize=9
     )
-    fig.tight_layout(rect=(0, 0, 1, 0.99))
-    bar = fig.colorbar(shown, ax=axes.ravel().tolist(), shrink=0.4, pad=0.01)
+    scale = ScalarMappable(Normalize(-limit, limit), RELEVANCE)
+    bar = fig.colorbar(scale, ax=fig.axes, shrink=0.4, pad=0.01)
     bar.set_ticks([-limit, 0, limit], labels=["against", "0", "for"])
-    fig.savefig(folder / "overlay.png", dpi=110, metadata={"Description": WARNING})
+    about = {"Description": WARNING}
+    fig.savefig(folder / "overlay.png", dpi=110, bbox_inches="tight", metadata=about)
 
 
 def _box(image: np.ndarray) -> tuple[slice, slice]:

@@ -2,25 +2,8 @@
 
 from lrpbook_lib.attribution import chance_level, tumor_lrp_score
 
-from .loss import CrossEntropy
+from .loss import LOSSES, CrossEntropy
 from .masks import annotated, coarsen
 from .penalties import BCELoss, GrazPlusLoss, HINTLoss, L1Loss, RRRLoss
 from .ratio import EnergyLoss, LogRatioLoss, LRPLoss, SelfNormalizedLoss
 from .schedule import Schedule
-
-#: The losses by name.
-LOSSES: dict[str, type[CrossEntropy]] = {
-    loss.__name__: loss
-    for loss in (
-        CrossEntropy,
-        LRPLoss,
-        SelfNormalizedLoss,
-        LogRatioLoss,
-        EnergyLoss,
-        GrazPlusLoss,
-        RRRLoss,
-        HINTLoss,
-        L1Loss,
-        BCELoss,
-    )
-}

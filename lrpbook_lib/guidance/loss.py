@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -21,6 +22,10 @@ class Told(NamedTuple):
     ce: Tensor
     score: Tensor | None = None  # of the tumor, in the form that the loss takes
     guided: Tensor | None = None  # whether there is a mask
+
+
+#: The losses by name: each class puts itself here, one's own too.
+LOSSES: dict[str, type[CrossEntropy]] = {}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,10 @@ class CrossEntropy:
     attribution: ClassVar[str] = "none"
     start: ClassVar[Literal["softmax"] | None] = None
     strength: ClassVar[str | None] = None
+
+    def __init_subclass__(cls) -> None:
+        if ABC not in cls.__bases__:
+            LOSSES[cls.__name__] = cls
 
     def explainer(
         self,
@@ -138,6 +147,9 @@ class CrossEntropy:
             return self
         value = getattr(self, self.strength)
         return replace(self, **{self.strength: value * factor})
+
+
+LOSSES["CrossEntropy"] = CrossEntropy
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from torch import fx, nn
 
+from .branch import Rule
 from .errors import LRPError, unknown_name
 from .program import Facts, Place, trace
-from .rule import Rule
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, ZBox, ZPlus
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from .branch import Rule
 from .numerics import EPSILON, stabilize
-from .rule import Rule
 
 if TYPE_CHECKING:
     import pandas as pd

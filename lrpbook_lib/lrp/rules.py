@@ -1,4 +1,4 @@
-"""The rules, one by one; what they have in common is in :mod:`lrpbook_lib.lrp.rule`."""
+"""The rules, one by one; what they share is in :mod:`lrpbook_lib.lrp.branch`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .rule import Branch, Branches, Rule, Site
+from .branch import Branch, Branches, Rule, Site
 
 
 def _positive(t: Tensor) -> Tensor:

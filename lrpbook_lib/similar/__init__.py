@@ -1,7 +1,7 @@
 """Cases alike: neighbors on hidden layers, and what makes them neighbors."""
 
 from .agreement import agreement, homogeneity
-from .cases import ModelChangedError, SimilarCases, fingerprint
+from .atlas import ModelChangedError, SimilarCases, fingerprint
 from .conformal import Found, Support, nonconformity, p_values
 from .features import order_kept, pooled
 from .search import Search

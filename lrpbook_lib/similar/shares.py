@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lrpbook_lib.lrp import Explainer, region_sums
 
-from .cases import SimilarCases
+from .atlas import SimilarCases
 from .conformal import Found
 from .features import batches, images_of
 

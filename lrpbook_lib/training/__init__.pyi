@@ -1,6 +1,3 @@
-from .arms import (
-    compare as compare,
-)
 from .callbacks import (
     Callback as Callback,
     HeatmapSnapshots as HeatmapSnapshots,
@@ -9,7 +6,9 @@ from .callbacks import (
 )
 from .checkpoint import (
     CheckpointError as CheckpointError,
-    load_weights as load_weights,
+)
+from .comparison import (
+    compare as compare,
 )
 from .experiment import (
     Experiment as Experiment,

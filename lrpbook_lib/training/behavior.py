@@ -21,7 +21,7 @@ from lrpbook_lib.data.slices.extract import VERSION
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule
 from lrpbook_lib.models import NETWORKS
 
-from .arms import compare
+from .comparison import compare
 from .experiment import Experiment, PhantomData
 from .settings import TrainSettings
 from .trainer import Trainer

@@ -173,20 +173,6 @@ def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
-    """Put the weights of a checkpoint, of either kind, into a model.
-
-    Parameters
-    ----------
-    model : nn.Module
-    path : str or Path
-        A ``checkpoint.safetensors`` of a trainer, or what
-        :class:`~lrpbook_lib.training.KeepBest` wrote.
-    """
-    model.load_state_dict(weights_of(read_tensors(Path(path))[0]))
-    return model
-
-
 def data_digest(data: Any, samples: int = 16) -> str:
     """Sixteen hexadecimal digits that name a dataset: its size, and some of its items.
 

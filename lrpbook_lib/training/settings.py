@@ -50,8 +50,6 @@ class TrainSettings:
     explain : {"label", "predicted"}
         Whose relevance is trained: the true class (the paper), or the predicted one
         (the paper's code as published). Scores are always of the true class.
-    balance
-        Weigh samples so that each class counts alike.
     augment
         What happens to images and masks on the way in; None for nothing.
     seed
@@ -73,7 +71,6 @@ class TrainSettings:
     judge: str | None = None
     start: Start = "logit"
     explain: Literal["label", "predicted"] = "label"
-    balance: bool = False
     augment: Augment | None = None
     seed: int = 0
 

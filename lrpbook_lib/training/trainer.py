@@ -25,10 +25,10 @@ from .callbacks import Callback
 from .checkpoint import TrainState
 from .finite import Watch
 from .gradients import backward, cut
-from .layout import AxisOrder, channels_last
 from .measures import Tally
+from .memory import AxisOrder, channels_last
 from .metrics import summarize
-from .samples import check_labels, class_weights, parts_of, prediction_table
+from .parts import check_labels, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
 from .share import guided_rows, passes, tell, widened
 
@@ -136,7 +136,6 @@ class Trainer:
             modules = torch.compile(modules[0]), torch.compile(modules[1])
         tests = validation if isinstance(validation, Mapping) else {"val": validation}
         tests = {name: data for name, data in tests.items() if data is not None}
-        weights = class_weights(train) if s.balance else None
         given = (*self._place, s.augment, self.hardware.workers, self._gpu)
         loader = TrainLoader(train, s.batch_size, s.seed, *given)
         state = TrainState.begin(self.model, self.loss, s, train)
@@ -155,7 +154,7 @@ class Trainer:
                 began, spent = time.perf_counter(), cpu_seconds()
                 epoch = len(self.rows)
                 seed_epoch(s.seed, epoch, fabric.global_rank)
-                row = self._epoch(epoch, loader, modules, optimizer, weights)
+                row = self._epoch(epoch, loader, modules, optimizer)
                 for name, data in tests.items():
                     row |= {f"{name}_{k}": v for k, v in self.evaluate(data).items()}
                 row |= {"seconds": time.perf_counter() - began}
@@ -175,7 +174,6 @@ class Trainer:
         loader: TrainLoader,
         modules: tuple[Any, Any],
         optimizer: Any,
-        weights: Tensor | None,
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
         self.explainer.train()
@@ -205,8 +203,7 @@ class Trainer:
                 told = tell(loss, *seen, whole=whole, size=size, fabric=self.fabric)
             else:
                 told = loss.tell(*seen)
-            scale = label.new_ones(()) if weights is None else weights.to(x)[label]
-            total = (told.loss * scale).sum() * (self.fabric.world_size / size)
+            total = told.loss.sum() * (self.fabric.world_size / size)
             norm, shares = backward(
                 total,
                 leaves,

@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 import pytest
 
 from book_tools.layout import Layout
-from book_tools.site import make_server
+from book_tools.website import make_server
 from tests.conftest import ROOT, run_book
 
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from book_tools.layout import BookError, Layout
-from book_tools.site import check_links
+from book_tools.website import check_links
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

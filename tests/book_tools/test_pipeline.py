@@ -1,11 +1,35 @@
 """The pipeline on small books: what is run, what is kept, what is refused."""
 
+import copy
 import json
+import shutil
 import time
 
 import pytest
 
-from tests.conftest import run_book
+from book_tools.chapters import read_chapters
+from book_tools.execute import plan
+from book_tools.layout import Layout
+from tests.conftest import SmallBook, run_book
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory):
+    book = SmallBook(tmp_path_factory.mktemp("built") / "checkout")
+    book.chapter("one", "print('good')")
+    done = book.build()
+    assert done.returncode == 0, done.stderr
+    return book
+
+
+@pytest.fixture
+def good_book(built_once, tmp_path):
+    """A built book of one chapter, a copy for each test: it knows no place by name."""
+    book = copy.copy(built_once)
+    book.root, book.names = tmp_path / "good", list(built_once.names)
+    book.html = book.root / "_build" / "html"
+    shutil.copytree(built_once.root, book.root, symlinks=True)
+    return book
 
 
 def executed(book, name):
@@ -50,14 +74,16 @@ def test_only_what_changed_runs_again(small_book):
     assert "New prose." in page
     assert "edited" in page
 
-    # So does real data that appears, a parameter, a stamped result.
-    data = small_book.root / "data"
+
+def test_real_data_that_appears_or_changes_runs_everything_again(good_book):
+    assert "0 chapters run" in good_book.build().stderr
+    data = good_book.root / "data"
     data.mkdir()
     (data / "volume.bin").write_bytes(b"1")
-    assert "2 chapters run" in small_book.build(LRPBOOK_DATA=str(data)).stderr
-    assert "0 chapters run" in small_book.build(LRPBOOK_DATA=str(data)).stderr
+    assert "1 chapters run" in good_book.build(LRPBOOK_DATA=str(data)).stderr
+    assert "0 chapters run" in good_book.build(LRPBOOK_DATA=str(data)).stderr
     (data / "volume.bin").write_bytes(b"2")
-    assert "2 chapters run" in small_book.build(LRPBOOK_DATA=str(data)).stderr
+    assert "1 chapters run" in good_book.build(LRPBOOK_DATA=str(data)).stderr
 
 
 def test_the_library_and_the_profile_are_part_of_the_key(small_book):
@@ -68,32 +94,38 @@ def test_the_library_and_the_profile_are_part_of_the_key(small_book):
     for item in real.iterdir():
         (library / item.name).symlink_to(item)
     small_book.chapter("one", "print(profile, seed)")
+
+    def key(seed, profile="book"):
+        layout = Layout(small_book.root, profile)
+        given = {"profile": profile, "seed": seed}
+        return plan(layout, read_chapters(layout), given)[0].key
+
     small_book.build("--seed", "3")
     assert printed(small_book, "one") == ["book 3\n"]
+    assert executed(small_book, "one")["metadata"]["lrpbook"]["key"] == key(3)
+    before = {key(3), key(4), key(3, "smoke")}
+    assert len(before) == 3
     (library / "new_module.py").write_text("VALUE = 1\n")
-    assert "1 chapters run" in small_book.build("--seed", "3").stderr
-    assert "1 chapters run" in small_book.build("--seed", "4").stderr
+    assert not before & {key(3), key(4), key(3, "smoke")}
     assert "1 chapters run" in small_book.build("--profile", "smoke").stderr
     # The other profile's book stands where it was.
     assert small_book.html.is_dir()
     assert (small_book.root / "_build" / "smoke" / "html" / "index.html").is_file()
 
 
-def test_a_failing_cell_stops_the_build_and_leaves_the_last_book(small_book):
-    small_book.chapter("one", "print('good')")
-    assert small_book.build().returncode == 0
-    page = (small_book.html / "one.html").read_text()
-    small_book.chapter("one", "print('good')", "#md words", "1 / 0")
-    done = small_book.build()
+def test_a_failing_cell_stops_the_build_and_leaves_the_last_book(good_book):
+    page = (good_book.html / "one.html").read_text()
+    good_book.chapter("one", "print('good')", "#md words", "1 / 0")
+    done = good_book.build()
     assert done.returncode == 1
     assert "one, cell 7 failed (ZeroDivisionError)" in done.stderr
     assert "----> 1 1 / 0" in done.stderr
     assert "book_tools" not in done.stderr  # no traceback of our own
-    assert (small_book.html / "one.html").read_text() == page
+    assert (good_book.html / "one.html").read_text() == page
     # Mended, it is built again.
-    small_book.chapter("one", "print('mended')")
-    assert small_book.build().returncode == 0
-    assert "mended" in (small_book.html / "one.html").read_text()
+    good_book.chapter("one", "print('mended')")
+    assert good_book.build().returncode == 0
+    assert "mended" in (good_book.html / "one.html").read_text()
 
 
 def test_a_chapter_that_fails_does_not_take_the_others_along(small_book):
@@ -104,57 +136,46 @@ def test_a_chapter_that_fails_does_not_take_the_others_along(small_book):
     assert "1 chapters run, 1 kept" in small_book.build().stderr
 
 
-def test_rendering_is_strict_and_leaves_the_last_book(small_book):
-    small_book.chapter("one", "print('good')")
-    small_book.build()
-    small_book.chapter("one", "print('good')", "#md A [link](nowhere.md) to nothing.")
-    done = small_book.build()
+def test_rendering_is_strict_and_leaves_the_last_book(good_book):
+    good_book.chapter("one", "print('good')", "#md A [link](nowhere.md) to nothing.")
+    done = good_book.build()
     assert done.returncode == 1
     assert "nowhere.md" in done.stderr
-    assert "nowhere.md" not in (small_book.html / "one.html").read_text()
+    assert "nowhere.md" not in (good_book.html / "one.html").read_text()
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        (
-            "from IPython.display import display\n"
-            "display({'application/x-unknown': 'x'}, raw=True)",
-            "no page can show application/x-unknown",
-        ),
-        (
-            "import plotly.graph_objects as go\ngo.Figure(layout={'title': 'empty'})",
-            "a plotly figure without traces",
-        ),
-        (
-            "import plotly.graph_objects as go\ngo.Figure(go.Bar(y=[1]))",
-            "without layout.meta.alt or a title",
-        ),
-        (
-            "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])",
-            "a picture without alt text",
-        ),
-        (
-            "from IPython.display import HTML\n"
-            "HTML('<script src=\"https://cdn.example.org/x.js\"></script>')",
-            "HTML that loads from the network",
-        ),
-        (
-            "from IPython.display import HTML\nHTML('<iframe src=\"x\"></iframe>')",
-            "an iframe without a title",
-        ),
-        (
-            "from IPython.display import HTML\nHTML('x' * 2_100_000)",
-            "its outputs take 2.1 MB",
-        ),
-    ],
-)
-def test_outputs_that_a_reader_could_not_see_fail(small_book, code, said):
-    small_book.chapter("one", code)
+UNSEEN = {
+    "no page can show application/x-unknown": (
+        "from IPython.display import display\n"
+        "display({'application/x-unknown': 'x'}, raw=True)"
+    ),
+    "a plotly figure without traces": (
+        "import plotly.graph_objects as go\ngo.Figure(layout={'title': 'empty'})"
+    ),
+    "a plotly figure without layout.meta.alt or a title": "go.Figure(go.Bar(y=[1]))",
+    "a picture without alt text": (
+        "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"
+    ),
+    "HTML that loads from the network": (
+        "from IPython.display import HTML\n"
+        "HTML('<script src=\"https://cdn.example.org/x.js\"></script>')"
+    ),
+    "an iframe without a title": "HTML('<iframe src=\"x\"></iframe>')",
+}
+
+
+def test_outputs_that_a_reader_could_not_see_fail(small_book):
+    # All in one run: a kernel a case would take a minute. The last fills the page.
+    small_book.chapter("one", *UNSEEN.values(), "HTML('x' * 2_100_000)")
     done = small_book.build()
     assert done.returncode == 1
-    assert said in done.stderr
-    assert "one" in done.stderr
+    lines = [line.removeprefix("book: ") for line in done.stderr.splitlines()]
+    said = [line for line in lines if line.startswith("one, ")]
+    for number, what in enumerate(UNSEEN, 5):
+        mine = [line for line in said if line.startswith(f"one, cell {number}: ")]
+        assert len(mine) == 1 and what in mine[0], said
+    assert "one, its outputs take 2.1 MB; a page has 2" in said
+    assert len(said) == len(UNSEEN) + 1
     assert not small_book.html.exists()
 
 
@@ -219,47 +240,41 @@ def test_a_notebook_with_outputs_or_without_setup_is_named(small_book):
     assert "one.ipynb, line 1: not a notebook" in small_book.build().stderr
 
 
-def test_a_torn_cache_is_made_again(small_book):
-    small_book.chapter("one", "print('whole')")
-    small_book.build()
-    kept = small_book.root / "_build" / "executed" / "one.ipynb"
+def test_a_torn_cache_is_made_again(good_book):
+    kept = good_book.root / "_build" / "executed" / "one.ipynb"
     kept.write_text(kept.read_text()[:100])
-    done = small_book.build()
+    done = good_book.build()
     assert done.returncode == 0
     assert "1 chapters run" in done.stderr
 
 
-def test_a_second_build_at_once_is_told_to_wait(small_book):
+def test_a_second_build_at_once_is_told_to_wait(good_book):
     import filelock
 
-    small_book.chapter("one", "print(1)")
-    (small_book.root / "_build").mkdir()
-    with filelock.FileLock(small_book.root / "_build" / ".lock"):
-        done = small_book.build()
+    with filelock.FileLock(good_book.root / "_build" / ".lock"):
+        done = good_book.build()
     assert done.returncode == 1
     assert "another build holds" in done.stderr
     assert "Traceback" not in done.stderr
-    assert small_book.build().returncode == 0  # a lock left behind does not block
+    assert good_book.build().returncode == 0  # a lock left behind does not block
 
 
-def test_a_full_disk_is_said_in_one_line(small_book, monkeypatch, capsys):
+def test_a_full_disk_is_said_in_one_line(good_book, monkeypatch, capsys):
     import errno
 
     from book_tools import __main__, execute
 
-    small_book.chapter("one", "print(1)")
-    assert small_book.build().returncode == 0
-    before = (small_book.html / "one.html").read_text()
-    small_book.chapter("one", "print(2)")
+    before = (good_book.html / "one.html").read_text()
+    good_book.chapter("one", "print(2)")
 
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device", "one.ipynb")
 
     monkeypatch.setattr(execute, "_run_all", full)
-    assert __main__.main(["--root", str(small_book.root), "build"]) == 1
+    assert __main__.main(["--root", str(good_book.root), "build"]) == 1
     said = capsys.readouterr().err
     assert "No space left on device one.ipynb free some space (make clean" in said
-    assert (small_book.html / "one.html").read_text() == before
+    assert (good_book.html / "one.html").read_text() == before
 
 
 def test_a_table_of_contents_that_names_nothing(small_book):
@@ -270,22 +285,21 @@ def test_a_table_of_contents_that_names_nothing(small_book):
     assert "_toc.yml names one, which does not exist" in done.stderr
 
 
-def test_serve_serves_and_says_where(small_book):
+def test_serve_serves_and_says_where(small_book, good_book):
     import threading
     import urllib.request
 
-    from book_tools.layout import BookError, Layout
-    from book_tools.site import make_server
+    from book_tools.layout import BookError
+    from book_tools.website import make_server
 
-    small_book.chapter("one", "print('served')")
+    small_book.chapter("one", "print(1)")
     with pytest.raises(BookError, match="run make book first"):
         make_server(Layout(small_book.root), 0)
-    small_book.build()
-    with make_server(Layout(small_book.root), 0) as server:
+    with make_server(Layout(good_book.root), 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/one.html"
-        assert b"served" in urllib.request.urlopen(address).read()
-        taken = run_book(small_book.root, "serve", "--port", str(server.server_port))
+        assert b"good" in urllib.request.urlopen(address).read()
+        taken = run_book(good_book.root, "serve", "--port", str(server.server_port))
         assert f"port {server.server_port} is taken" in taken.stderr
         server.shutdown()
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.explore import HeatmapExplorer
-from lrpbook_lib.explore.programs import portable_program, weights
+from lrpbook_lib.explore.portable import portable_program, weights
 from lrpbook_lib.explore.runtime import MissingError, packed_runtime
 from lrpbook_lib.explore.widgets import explorer as module
 from lrpbook_lib.guidance import tumor_lrp_score

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lrpbook_lib.data.cases.volumes import (
-    Volumes,
-    fill_slices,
-    resample,
-    to_subject,
-)
+from lrpbook_lib.data.cases.volumes import Volumes, fill_slices, resample
 
 if TYPE_CHECKING:
     from lrpbook_lib.data.cases.readers import Reader
@@ -75,11 +70,6 @@ class Case:
         return self.facts.get("who_grade")
 
     @property
-    def diagnosis(self) -> str | None:
-        """In Cheng's set: ``glioma``, ``meningioma`` or ``pituitary``."""
-        return self.facts.get("diagnosis")
-
-    @property
     def sequences(self) -> tuple[str, ...]:
         """The image channels this case has, the mask left out."""
         return tuple(name for name in self.paths if name != MASK)
@@ -136,10 +126,6 @@ class Case:
             arrays["brain"] = fill_slices(self.reader.region(images))
         volumes = Volumes.of(arrays, stored.affine)
         return volumes if spacing is None else resample(volumes, spacing)
-
-    def subject(self, spacing: float | None = None) -> Any:
-        """The case as a ``torchio.Subject``."""
-        return to_subject(self.load(spacing=spacing))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Every supported release, a row each. To support another one, add a row."""
 
-from lrpbook_lib.data.cases.pictures import Cheng, TcgaLgg
+from lrpbook_lib.data.cases.images import Cheng, TcgaLgg
 from lrpbook_lib.data.cases.readers import NII, Reader, Stacks
 from lrpbook_lib.data.cases.tables import NAME_MAPPINGS, UCSF_METADATA
 

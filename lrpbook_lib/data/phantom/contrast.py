@@ -95,13 +95,16 @@ def image_sequences(
         curve = np.array(
             [spin_echo(tissue, timing.t1_tr, timing.t1_te, c) for c in doses], "f4"
         )
-        enhanced = curve[low] * (1 - share) + curve[low + 1] * share
         long = spin_echo(tissue, timing.t2_tr, timing.t2_te)
         dark = inversion_recovery(
             tissue, timing.flair_tr, timing.flair_ti, timing.flair_te
         )
         out[0] += np.float32(plain) * part
-        out[1] += enhanced * part
+        # Most tissues are in few voxels; elsewhere nothing would be added.
+        there = part != 0
+        first, beyond = low[there], share[there]
+        enhanced = curve[first] * (1 - beyond) + curve[first + 1] * beyond
+        out[1][there] += enhanced * part[there]
         out[2] += np.float32(long) * part
         out[3] += np.float32(dark) * part
     return out

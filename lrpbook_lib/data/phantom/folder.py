@@ -23,11 +23,11 @@ from lrpbook_lib.data.phantom.knobs import (
 )
 from lrpbook_lib.data.phantom.patient import draw_patient
 from lrpbook_lib.files import (
+    all_cores,
     digest,
     in_processes,
     only_one,
     remove_leftovers,
-    usable_cores,
     whole_or_absent,
     write_json,
     write_nifti,
@@ -98,9 +98,10 @@ def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:
     for grade in ("HGG", "LGG"):
         (root / grade).mkdir(exist_ok=True)
         remove_leftovers(root / grade)
-    # A worker starts for seconds: only as many as the work is worth.
+    # A worker starts for seconds: only as many as the work is worth. All cores, for
+    # whoever else wants this cohort is waiting.
     seconds = 0.4 * len(waiting) * (2 / settings.spacing) ** 3
-    jobs = workers or min(usable_cores(), max(1, round(seconds / 4)))
+    jobs = workers or min(all_cores(), max(1, round(seconds / 4)))
     calls = (delayed(_write_case)(root, plan, settings) for plan in waiting)
     for _ in in_processes(calls, jobs, len(plans), "synthetic patients"):
         pass

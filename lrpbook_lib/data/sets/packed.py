@@ -1,13 +1,9 @@
-"""Sets of slices in one file: a small description each, and one way to read them.
-
-A further set is a module here that describes it as ``SET``, and its name below.
-"""
+"""Sets of slices in one file: a small description each, and one way to read them."""
 
 import os
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +11,6 @@ import numpy as np
 
 from lrpbook_lib.data.samples import SliceSet
 from lrpbook_lib.places import data_home
-
-PACKED = ("cheng", "tcga_lgg")
 
 
 @dataclass(frozen=True)
@@ -73,13 +67,6 @@ class PackedSet:
         slices = SliceSet.from_arrays(**made)
         slices.problems.extend(problems)
         return slices
-
-
-def packed_set(name: str) -> PackedSet:
-    """The description of a packed set, one of ``PACKED``."""
-    if name not in PACKED:
-        raise KeyError(f"{name!r} is no packed set; there are {', '.join(PACKED)}")
-    return import_module(f"lrpbook_lib.data.sets.{name}").SET
 
 
 def shrink(images: np.ndarray, size: int | None) -> np.ndarray:

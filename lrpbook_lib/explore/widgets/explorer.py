@@ -18,7 +18,7 @@ from lrpbook_lib.data import SliceSet
 from lrpbook_lib.explore.figures.panels import Panel, panels
 from lrpbook_lib.explore.levels import levels, of_levels, quantized
 from lrpbook_lib.explore.palette import OUTLINE, regions
-from lrpbook_lib.explore.programs import portable
+from lrpbook_lib.explore.portable import portable
 from lrpbook_lib.explore.runtime import MissingError, packed_runtime
 from lrpbook_lib.explore.widgets.answers import (
     explain_batch,

@@ -5,6 +5,6 @@ out the program. Each operation is one row of the table, see :class:`Op`.
 """
 
 from .facts import Facts, Place
-from .table import Op, register, row, unregister, word
+from .rows import Op, register, row, unregister, word
+from .text import Program, Variant, write
 from .trace import trace
-from .write import Program, Variant, write

@@ -36,10 +36,13 @@ class Facts:
     trace : Trace
     at : str or None
         Name of the layer to stop at; the output of the model where there is none.
+    nonnegative_input : bool
+        Whether the explained input has no negative entry.
     """
 
     trace: Trace
     at: str | None = None
+    nonnegative_input: bool = False
 
     @cached_property
     def end(self) -> fx.Node:
@@ -87,7 +90,7 @@ class Facts:
     @cached_property
     def nonnegative(self) -> set[fx.Node]:
         """Nodes known to have no negative entry."""
-        known: set[fx.Node] = set()
+        known = {self.trace.input} if self.nonnegative_input else set()
 
         def holds(value: Any) -> bool:
             if isinstance(value, fx.Node):

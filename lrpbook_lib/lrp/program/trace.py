@@ -18,7 +18,7 @@ from torch import fx, nn
 
 from ..errors import UnsupportedOperationError, UntraceableModelError
 from .inplace import owner, settle
-from .table import Op, find, kept_whole
+from .rows import Op, find, kept_whole
 
 #: NumPy's names, which PyTorch takes as well.
 _ALIASES = {"axis": "dim"}

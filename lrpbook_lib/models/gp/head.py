@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -188,7 +189,7 @@ class GPNet(nn.Module):
         return logits, maps[torch.arange(len(x), device=x.device), index].unsqueeze(1)
 
 
-class Trunk(nn.Module):
+class Trunk(nn.Module, ABC):
     """Features at the resolution of the image, of any size.
 
     Inside, edges are halved some times. What does not divide is filled up with zeros
@@ -198,9 +199,9 @@ class Trunk(nn.Module):
     #: What the edges must divide by.
     factor: int
 
+    @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """Features ``(B, F, H, W)`` of images ``(B, C, H, W)`` whose edges divide."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Features ``(B, F, H, W)`` of images ``(B, C, H, W)``."""

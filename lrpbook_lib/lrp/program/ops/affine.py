@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ...layers import Dense, conv, conv_transposed
-from ..table import called, of, row, word
+from ..rows import called, of, row, word
 
 for function in (Dense, conv, conv_transposed):
     word(function)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ..page import Page
-from ..table import Sends, called, row, word
+from ..rows import Sends, called, row, word
+from ..spelling import Page
 from ..trace import Step
 from .elementwise import as_input, as_inputs
 from .moves import permuted

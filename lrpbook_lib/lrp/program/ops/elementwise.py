@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn import functional as F
 
-from ..table import called, of, row
+from ..rows import called, of, row
 from ..trace import Step
 
 

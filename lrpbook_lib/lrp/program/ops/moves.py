@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...numerics import undo
-from ..page import Page
-from ..table import Sends, called, of, row, word
+from ..rows import Sends, called, of, row, word
+from ..spelling import Page
 from ..trace import Step
 from .elementwise import as_input
 

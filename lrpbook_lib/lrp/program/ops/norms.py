@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...layers import Affine, Conv, Dense, Scale, affine
-from ..table import of, row, word
+from ..rows import of, row, word
 
 Moments = tuple[Tensor, Tensor]
 

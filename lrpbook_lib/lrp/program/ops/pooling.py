@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from ...errors import LRPError
 from ...layers import fixed
-from ...numerics import rows_of
-from ..page import Page
-from ..table import Sends, of, row, word
+from ...won import Won
+from ..rows import Sends, of, row, word
+from ..spelling import Page
 from ..trace import Step
 from . import windows
 from .elementwise import as_input
@@ -69,39 +69,27 @@ def adaptive_max_pool(a: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
 
 
 @word
+def won(
+    a: Tensor, R: Tensor, indices: Tensor | list[Tensor], **settings: Any
+) -> Tensor | Won:
+    """As :func:`winners`, not yet spread: a rule comes next, and divides first."""
+    if windows.fusing():
+        return winners(a, R, indices, **settings)
+    return Won.of(R, indices, a)  # type: ignore[arg-type]
+
+
+@word
 def winners(
     a: Tensor, R: Tensor, indices: Tensor | list[Tensor], **settings: Any
 ) -> Tensor:
     """Undo max pooling: the winner of each window takes all of its relevance."""
     if isinstance(indices, list):
         return windows.winners_apart(a, R, indices, _window(a, **settings)[0])
-    shape = rows_of(R, a)
-    if not settings:
-        return _scattered(R, indices, shape)
-    window = _window(a, **settings)
-    if windows.fusing():
-        same = R.shape[0] == a.shape[0]
-        if same and _apart(*window) and windows.training_on_cpu(a):
+    if settings and windows.fusing() and R.shape[0] == a.shape[0]:
+        window = _window(a, **settings)
+        if _apart(*window) and windows.training_on_cpu(a):
             return windows.unpool_whole(R, a, indices, window[0])
-        return _scattered(R, indices, shape)
-    if a.ndim != 4:
-        return _scattered(R, indices, shape)
-    # The kernel that PyTorch uses for the gradient: same sum, no index arithmetic.
-    shaped = torch.empty_like(a, dtype=R.dtype)
-    if shape[0] != a.shape[0]:  # its layout must survive, or all below gets slower
-        last = a.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if last else torch.contiguous_format
-        shaped = shaped.new_empty(shape).contiguous(memory_format=layout)
-        R = R.contiguous(memory_format=layout)
-    return torch.ops.aten.max_pool2d_with_indices_backward(
-        R, shaped, *window, indices.expand(R.shape)
-    )
-
-
-def _scattered(R: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Tensor:
-    flat = torch.zeros(shape, dtype=R.dtype, device=R.device).flatten(2)
-    indices = indices.expand(R.shape).flatten(2)
-    return flat.scatter_add(2, indices, R.flatten(2)).reshape(shape)
+    return Won.of(R, indices, a).spread(R)
 
 
 def _to_winners(template: str, page: Page, step: Step, R: str) -> Sends:
@@ -114,12 +102,14 @@ def _to_winners(template: str, page: Page, step: Step, R: str) -> Sends:
 
 
 _BACK = "winners(a={a}, R={R}, indices={z}_winners"
+_UNDIVIDED = "won(a={a}, R={R}, indices={z}_winners"
 row(
     *of(nn, "MaxPool?d"),
     *of(F, "max_pool?d"),
     *of(torch, "max_pool?d"),
     forward="{z}, {z}_winners = max_pool({a}, {settings})",
     backward=functools.partial(_to_winners, _BACK + ", {settings})"),
+    undivided=functools.partial(_to_winners, _UNDIVIDED + ", {settings})"),
     settings={
         **{"kernel_size": ..., "stride": None, "padding": 0, "dilation": 1},
         **{"ceil_mode": False, "return_indices": False},
@@ -131,6 +121,7 @@ row(
     *of(F, "adaptive_max_pool?d"),
     forward="{z}, {z}_winners = adaptive_max_pool({a}, {settings})",
     backward=functools.partial(_to_winners, _BACK + ")"),
+    undivided=functools.partial(_to_winners, _UNDIVIDED + ")"),
     settings={"output_size": ..., "return_indices": False},
     nonnegative=as_input,
 )

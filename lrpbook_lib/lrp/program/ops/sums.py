@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from ...numerics import stabilize
-from ..page import Page
-from ..table import Sends, called, row, word
+from ..rows import Sends, called, row, word
+from ..spelling import Page
 from ..trace import Step
 from .elementwise import as_input, as_inputs
 

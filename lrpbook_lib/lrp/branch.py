@@ -26,6 +26,7 @@ from torch import Tensor
 
 from .layers import Affine, Part, affine
 from .numerics import stabilize, undo
+from .won import Won
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,12 @@ class Rule:
         return self.epsilon  # type: ignore[attr-defined]
 
     def __call__(
-        self, layer: Any, a: Tensor, z: Tensor, R: Tensor, nonnegative: bool = False
+        self,
+        layer: Any,
+        a: Tensor,
+        z: Tensor,
+        R: Tensor | Won,
+        nonnegative: bool = False,
     ) -> Tensor:
         """Relevance of the input from the relevance of the output.
 
@@ -107,7 +113,8 @@ class Rule:
         z : Tensor of shape ``(B, *out)``
             Output of the layer for ``a``.
         R : Tensor of shape ``(B, *out)`` or, where B is one, ``(M, *out)``
-            Relevance of the output; M rows stand for M starts at one sample.
+            Relevance of the output; M rows stand for M starts at one sample. Behind a
+            max pooling it may be a :class:`~lrpbook_lib.lrp.won.Won`.
         nonnegative : bool
             Whether ``a`` is known to have no negative entry, which saves half the work.
 
@@ -116,7 +123,7 @@ class Rule:
         Tensor of shape ``(B, *in)`` or ``(M, *in)``
         """
         if self.passes:
-            return _passed(a, R)
+            return _passed(a, R.spread(R.R) if isinstance(R, Won) else R)
         if torch.is_autocast_enabled(R.device.type):
             # Relevance is divided by small numbers: half precision is for the model.
             with torch.autocast(R.device.type, enabled=False):
@@ -126,15 +133,20 @@ class Rule:
         out = sum(more, start=first)
         return out if at.layer.pad is None else undo(at.layer.pad, a, out)
 
-    def _pull(self, layer: Affine, branch: Branch, R: Tensor) -> Tensor:
+    def _pull(self, layer: Affine, branch: Branch, R: Tensor | Won) -> Tensor:
+        at = R.at if isinstance(R, Won) else _everywhere
         if branch.positive and branch.known is None:
             # Nothing to take the sign of: the stabilizer goes in with the bias.
-            d = _raised(layer, branch, self.stabilizer)
+            d = at(_raised(layer, branch, self.stabilizer))
         else:
-            d = stabilize(_denominator(layer, branch), self.stabilizer)
-        s = R / d
-        if not isinstance(branch.share, float) or branch.share != 1.0:
+            d = stabilize(at(_denominator(layer, branch)), self.stabilizer)
+        s = (R.R if isinstance(R, Won) else R) / d
+        if isinstance(branch.share, Tensor):
+            s = s * at(branch.share)
+        elif branch.share != 1.0:
             s = s * branch.share
+        if isinstance(R, Won):
+            s = R.spread(s)
         if branch.unit:
             (u, w), *_ = branch.parts
             return layer.transpose(s, w, u)
@@ -175,7 +187,11 @@ class Rule:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _site(layer: Any, a: Tensor, z: Tensor, R: Tensor, nonnegative: bool) -> Site:
+def _everywhere(values: Tensor) -> Tensor:
+    return values
+
+
+def _site(layer: Any, a: Tensor, z: Tensor, R: Tensor | Won, nonnegative: bool) -> Site:
     view, a = affine(layer), a.to(R.dtype)
     return Site(view, a if view.pad is None else view.pad(a), z, nonnegative)
 

@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
+from ..branch import Rule
 from ..errors import LRPError, unknown_name
-from ..rule import Rule
 from . import ops  # noqa: F401 (fills the table)
 from .facts import Facts
-from .page import Page
-from .table import WORDS, Sends
+from .rows import WORDS, Sends
+from .spelling import Page
 from .trace import Step
 
 
@@ -39,12 +39,16 @@ class Variant(NamedTuple):
         batch norm change is run once more, the rest is shared.
     forward_only : bool
         Whether it stops where relevance would start.
+    nonnegative : bool
+        Whether it is for inputs without a negative entry: half the work of a rule that
+        tells signs apart in the first layer.
     """
 
     layers: tuple[str, ...] = ()
     watched: bool = False
     training: bool = False
     forward_only: bool = False
+    nonnegative: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,15 @@ def write(
         Whether dropout and batch norm act as the modules' modes say, instead of being
         in evaluation form.
     """
-    page = Page(facts, rules, live, variant.watched)
+    wanted = {name: _wanted(facts, name) for name in variant.layers}
+    facts = replace(facts, nonnegative_input=variant.nonnegative)
+    page = Page(facts, rules, live, variant.watched, shown=frozenset(wanted.values()))
     x, end = page.var(facts.trace.input), page.var(facts.end)
     body = ["# Forward: the model itself, keeping what the rules need."]
     body += _forward(page, facts.nodes)
     if variant.forward_only:
         head = [f"def program(model, {x}):"]
         return _compiled(page, head, [*body, f"return {end}"], {})
-    wanted = {name: _wanted(facts, name) for name in variant.layers}
     lines, reached = _backward(page)
     body += ["", "# Backward: from the relevance of each output to that of its input."]
     body += lines
@@ -155,6 +160,8 @@ def _backward(page: Page) -> tuple[list[str], set[fx.Node]]:
 def _sends(page: Page, step: Step, R: str) -> Sends:
     """What a step's row says of the relevance of its inputs."""
     back = step.op.backward
+    if step.op.undivided and page.rule_next(step.operand):
+        back = step.op.undivided
     if callable(back):
         return back(page, step, R)
     if back:

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from ..rule import Rule
+from ..branch import Rule
 from .facts import Facts
-from .table import WORDS, Sends
+from .rows import WORDS, Sends
 from .trace import Step, spelled
 
 _INFIX = {
@@ -44,6 +44,8 @@ class Page:
         Whether every redistribution reports to a ``watch`` function (the ledger).
     again : bool
         Whether what training changes runs a second time, under names of its own.
+    shown : set of fx.Node
+        Nodes whose relevance the program returns as well.
     bound : dict of str to object
         Objects without a spelling of their own, by their names in the program.
     """
@@ -53,6 +55,7 @@ class Page:
     live: bool = False
     watched: bool = False
     again: bool = False
+    shown: frozenset[fx.Node] = frozenset()
     bound: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -206,6 +209,23 @@ class Page:
         if self.watched:
             return f"watch({step.name!r}, {function}, {args})"
         return f"{function}({args})"
+
+    def rule_next(self, node: fx.Node) -> bool:
+        """Whether nothing but a rule takes the relevance of a node, or looks at it."""
+        facts = self.facts
+        while node in facts.trace.steps and node not in self.shown and not self.watched:
+            if sum(user in facts.active for user in node.users) != 1:
+                return False
+            step = facts.trace.steps[node]
+            if step.op.backward != "{R}":
+                place = facts.folds.get(node, step)
+                rule = self.rules.get(place.node)
+                if step.op.backward or rule is None:
+                    return False
+                if not rule.passes:
+                    return type(rule).__call__ is Rule.__call__
+            node = step.operand
+        return False
 
     def by_rule(self, step: Step, R: str) -> Sends:
         """The rule of a place, called for the layer that its row names.

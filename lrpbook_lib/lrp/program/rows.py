@@ -38,6 +38,9 @@ class Op:
     backward : str or callable ``(page, step, R) -> Sends``
         The relevance of the operand, or of several inputs. Without it, and without a
         kind, relevance cannot cross.
+    undivided : callable ``(page, step, R) -> Sends``, optional
+        As ``backward``, where nothing but a rule takes what it sends: the rule divides,
+        and spreads what it has divided.
     forward : str
         The statement that runs the operation; without it, the call as it is.
     calm : str
@@ -63,6 +66,7 @@ class Op:
     """
 
     backward: str | Callable[..., Sends] = ""
+    undivided: Callable[..., Sends] | None = None
     forward: str = ""
     calm: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)

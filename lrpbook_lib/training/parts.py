@@ -43,19 +43,6 @@ def check_labels(batch: Mapping[str, Tensor], classes: int) -> None:
         )
 
 
-def class_weights(data: Any) -> Tensor:
-    """Weights of the classes, inverse to their counts, of mean one over the samples."""
-    labels = getattr(data, "labels", None)
-    if labels is None:
-        labels = [int(data[i]["label"]) for i in range(len(data))]
-    labels = np.asarray(labels)
-    if labels.min() < 0:
-        return torch.ones(1)  # the first batch tells what is wrong with them
-    counts = np.bincount(labels)
-    weights = len(labels) / (np.maximum(counts, 1) * (counts > 0).sum())
-    return torch.from_numpy(weights)
-
-
 def prediction_table(columns: np.ndarray, data: Any) -> pd.DataFrame:
     """A row a sample, from index, label, ce, score, chance and the probabilities."""
     names = ["index", "label", "ce", "score", "chance"]
