@@ -16,14 +16,11 @@ ARMS = {
     **{f"share {q}": over_seeds(GUIDED.but(guided=s)) for q, s in SHARES.items()},
 }
 
-COLUMNS = ["train_ce", "train_score", "applied_share", "seconds", "cpu_seconds"]
-
 
 def main(jobs: int) -> None:
     """Run, compare, stamp."""
     predictions = run_arms(ARMS, jobs)
     found = histories(ARMS)
-    history = found.groupby(["arm", "epoch"], sort=False)[COLUMNS].mean()
     # Of the epochs with guidance; a median, for other work slows some of them.
     guided = found[found["epoch"] >= GUIDED.settings.strength.delay]
     cost = guided.groupby("arm", sort=False)[["cpu_seconds"]].median()
@@ -34,6 +31,5 @@ def main(jobs: int) -> None:
         "against_all": intervals(some, against="share 1"),
         "collapsed": collapsed(predictions),
         "price": rows(cost.reset_index()),
-        "history": rows(history.reset_index()),
     }
     stamp("shares", values, ARMS)
