@@ -76,10 +76,16 @@ def stamp(
 ) -> None:
     """Write the result with everything that made it: a module here, called like it."""
     grid = _all(arms)
-    spent = [
-        json.loads((runs_folder() / e.name / "result.json").read_text())["wall_seconds"]
-        for e in grid
+    found = [
+        json.loads((runs_folder() / e.name / "result.json").read_text()) for e in grid
     ]
+    # Older runs do not know what their training took of a CPU.
+    clocks = {"seconds": "wall_seconds", "cpu_seconds": "cpu_seconds"}
+    spent = {
+        clock: round(sum(run[key] for run in found))
+        for clock, key in clocks.items()
+        if all(key in run for run in found)
+    }
     phantoms = [digest(chosen(e.data)) for e in grid if isinstance(e.data, PhantomData)]
     path = write_result(
         name,
@@ -88,13 +94,14 @@ def stamp(
         data or {f"synthetic phantom {key}": key for key in phantoms},
         arrays,
         runs=len(grid),
-        seconds=round(sum(spent)),
         device="cpu" if not torch.cuda.is_available() else "cuda",
         torch=torch.__version__.split("+")[0],
         again=f"make results RESULTS={name}",
+        **spent,
         **used(grid, values),
     )
-    print(f"{path.name}: {len(grid)} runs, {sum(spent) / 60:.0f} minutes of computing")
+    minutes = spent["seconds"] / 60
+    print(f"{path.name}: {len(grid)} runs, {minutes:.0f} minutes of computing")
 
 
 def used(grid: Sequence[Experiment], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -213,9 +213,24 @@ def usable_cores() -> int:
     return min(all_cores(), cpu_count())
 
 
+def cpu_seconds() -> float:
+    """What this process and its finished children have computed so far."""
+    spent = os.times()
+    return sum(spent[:4])
+
+
 def quiet() -> bool:
     """Whether progress bars are switched off by ``TQDM_DISABLE=1``."""
     return os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+
+
+def progress(total: int, done: int, unit: str, **how: Any) -> tqdm:
+    """A bar that tells the minutes and seconds left, from the mean pace so far."""
+    line = "{l_bar}{bar}| {n_fmt}/{total_fmt} {unit}, {remaining} left"
+    how = {"disable": quiet(), **how}
+    return tqdm(
+        total=total, initial=done, unit=unit, bar_format=line, smoothing=0, **how
+    )
 
 
 def in_processes(

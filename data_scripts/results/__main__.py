@@ -19,6 +19,7 @@ NAMES = (
     "losses",
     "where",
     "ablations",
+    "shares",
     "cheng",
     "tcga_lgg",
 )

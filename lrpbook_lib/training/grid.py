@@ -15,9 +15,8 @@ from typing import Any
 
 import pandas as pd
 from torch import nn
-from tqdm.auto import tqdm
 
-from lrpbook_lib.files import only_one, quiet, usable_cores, write_json
+from lrpbook_lib.files import only_one, progress, usable_cores, write_json
 from lrpbook_lib.models import NETWORKS
 
 from .experiment import Experiment
@@ -72,9 +71,8 @@ def run_grid(
     # Other processes do not know the networks that this one has registered.
     networks = {e.model: NETWORKS[e.model] for e in todo}
     rest = (folder, slices, hardware, task, networks)
-    bar = tqdm(total=len(grid), initial=len(grid) - len(todo), disable=quiet())
     errors: dict[str, str] = {}
-    with bar:
+    with progress(len(grid), len(grid) - len(todo), "runs") as bar:
         runs = _on_cluster(scheduler, todo, rest) if scheduler else None
         for name, error in runs or _on_this_machine(jobs, todo, rest):
             if error is not None:

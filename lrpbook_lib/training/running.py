@@ -150,6 +150,7 @@ def run_experiment(
     }
     found |= {f"{name}_slices": len(part) for name, part in parts.items()}
     found["seconds"] = float(history["seconds"].sum())
+    found["cpu_seconds"] = float(history["cpu_seconds"].sum())
     found["wall_seconds"] = time.perf_counter() - began
     found["device"] = str(trainer.fabric.device)
     predictions = pd.concat([t.assign(part=name) for name, t in tests.items()])

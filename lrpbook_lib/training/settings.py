@@ -36,6 +36,10 @@ class TrainSettings:
         How guidance rises and falls. By default it begins when three tenths of the
         epochs are over and the network has something to explain, and rises over as
         many. ``Schedule()`` is full strength from the first step.
+    guided
+        Share of each batch that guidance looks at, a row at least, weighed so that on
+        average it pulls as much: see :func:`~lrpbook_lib.training.share.tell`. What
+        guidance costs falls with it.
     composite
         The LRP rules that training explains with, or another explainer by name: see
         :func:`~lrpbook_lib.attribution.explainer`.
@@ -62,6 +66,7 @@ class TrainSettings:
     clip: float | None = 1.0
     limit: float | None = 0.5
     schedule: Schedule | None = None
+    guided: float = 1.0
     composite: str = "epsilon-plus"
     judge: str | None = None
     start: Start = "logit"
@@ -77,6 +82,8 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value} must be above zero, or None.")
+        if not 0 < self.guided <= 1:
+            raise ValueError(f"guided={self.guided} must be above zero, 1 at most.")
         choices = {"optimizer": ("adam", "sgd"), "explain": ("label", "predicted")}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

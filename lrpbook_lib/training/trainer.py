@@ -12,11 +12,10 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from lrpbook_lib.attribution import chance_level, explainer, tumor_lrp_score
 from lrpbook_lib.attribution.maps import evaluation_form
-from lrpbook_lib.files import quiet
+from lrpbook_lib.files import cpu_seconds, progress, quiet
 from lrpbook_lib.guidance import CrossEntropy
 from lrpbook_lib.guidance.loss import cross_entropy
 from lrpbook_lib.lrp import Explainer
@@ -31,6 +30,7 @@ from .memory import AxisOrder, channels_last
 from .metrics import summarize
 from .parts import check_labels, parts_of, prediction_table
 from .settings import Hardware, TrainSettings
+from .share import guided_rows, passes, tell, widened
 
 
 class Trainer:
@@ -131,9 +131,9 @@ class Trainer:
             self.model.load_state_dict(fabric.broadcast(self.model.state_dict()))
         self.model.to(fabric.device)
         optimizer = s.make_optimizer(self.model.parameters())
-        module: Any = self.explainer
+        modules: tuple[Any, Any] = self.explainer, self.model
         if self.hardware.compile:
-            module = torch.compile(module)
+            modules = torch.compile(modules[0]), torch.compile(modules[1])
         tests = validation if isinstance(validation, Mapping) else {"val": validation}
         tests = {name: data for name, data in tests.items() if data is not None}
         given = (*self._place, s.augment, self.hardware.workers, self._gpu)
@@ -146,17 +146,19 @@ class Trainer:
         self.rows = state.rows
         first, done = fabric.global_rank == 0, len(self.rows)
         silent = quiet() or not first
-        bar = tqdm(total=s.epochs, initial=done, disable=silent, leave=False)
+        bar = progress(s.epochs, done, "epochs", disable=silent, leave=False)
         # Seeds set within leave the random numbers of the caller as they were.
         gpu = [fabric.device] if self._gpu else []
         with bar, torch.random.fork_rng(gpu):
             while len(self.rows) < s.epochs:
-                began, epoch = time.perf_counter(), len(self.rows)
+                began, spent = time.perf_counter(), cpu_seconds()
+                epoch = len(self.rows)
                 seed_epoch(s.seed, epoch, fabric.global_rank)
-                row = self._epoch(epoch, loader, module, optimizer)
+                row = self._epoch(epoch, loader, modules, optimizer)
                 for name, data in tests.items():
                     row |= {f"{name}_{k}": v for k, v in self.evaluate(data).items()}
-                self.rows.append(row | {"seconds": time.perf_counter() - began})
+                row |= {"seconds": time.perf_counter() - began}
+                self.rows.append(row | {"cpu_seconds": cpu_seconds() - spent})
                 if first:
                     for callback in self.callbacks:
                         callback.epoch_end(self)
@@ -167,10 +169,14 @@ class Trainer:
         return self.history
 
     def _epoch(
-        self, epoch: int, loader: TrainLoader, module: Any, optimizer: Any
+        self,
+        epoch: int,
+        loader: TrainLoader,
+        modules: tuple[Any, Any],
+        optimizer: Any,
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
-        module.train()
+        self.explainer.train()
         s, schedule = self.settings, self.settings.strength
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         watch = Watch(self.model, self.folder, self._place[0], self._gpu)
@@ -181,13 +187,22 @@ class Trainer:
             guided = loss.attribution != "none"
             x, label, *masks = self._parts(batch, guided)
             target = label if s.explain == "label" else None
+            rows, whole = guided_rows(size, s.guided, *self._place)
+            part = guided and whole < size
             with self._drawing, self.fabric.autocast():
-                made = module(x, target)
+                if part:
+                    made = passes(*modules, x, target, rows)
+                else:
+                    made = modules[0](x, target)
             check_labels(batch, made[0].shape[1])
             # Compiled, all passes back must be of one kind.
             leaves = cut(made, factor > 0 or self.hardware.compile)
             logits, relevance = leaves
-            told = loss.tell(logits, label, relevance, *masks)
+            seen = (logits, label, relevance, *masks)
+            if part:
+                told = tell(loss, *seen, whole=whole, size=size, fabric=self.fabric)
+            else:
+                told = loss.tell(*seen)
             total = told.loss.sum() * (self.fabric.world_size / size)
             norm, shares = backward(
                 total,
@@ -195,7 +210,7 @@ class Trainer:
                 made,
                 parameters,
                 self.fabric,
-                limit=s.limit,
+                limit=widened(s.limit, size / whole),
                 clip=s.clip,
                 apart=guided and (s.limit is not None or step == 0),
             )

@@ -47,7 +47,9 @@ here = Hardware(accelerator="cpu", devices=2, strategy="ddp")
 net = network(int(__import__("os").environ["RANK"]))  # the second one's is replaced
 for dropout in (net.features[3], net.features[13]):
     dropout.p = 0.0
-settings = TrainSettings(epochs=2, batch_size=10, optimizer="sgd", lr=0.01)
+settings = TrainSettings(
+    epochs=2, batch_size=10, optimizer="sgd", lr=0.01, guided=float(sys.argv[2])
+)
 trainer = Trainer(net, LRPLoss(1), settings, sys.argv[1], hardware=here)
 history = trainer.fit(spots(33), spots(7, seed=1))
 if trainer.fabric.global_rank == 0:
@@ -96,12 +98,14 @@ def test_a_killed_run_resumes_to_the_same_numbers_bit_for_bit(tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_two_processes_take_the_steps_of_one(tmp_path):
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_two_processes_take_the_steps_of_one(tmp_path, share):
     ports = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29500 + os.getpid() % 2000)}
     both = [
         start(
             DISTRIBUTED,
             tmp_path,
+            share,
             RANK=str(rank),
             LOCAL_RANK=str(rank),
             WORLD_SIZE="2",
@@ -116,7 +120,9 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     assert [process.returncode for process in both] == [0, 0], said
     net = network(0)
     net.features[3].p = net.features[13].p = 0.0
-    settings = TrainSettings(epochs=2, batch_size=10, optimizer="sgd", lr=0.01)
+    settings = TrainSettings(
+        epochs=2, batch_size=10, optimizer="sgd", lr=0.01, guided=share
+    )
     history = Trainer(net, LRPLoss(1), settings).fit(spots(33), spots(7, seed=1))
     weights = load_file(tmp_path / "checkpoint.safetensors")
     start_weights = network(0).state_dict()
@@ -182,14 +188,18 @@ def test_memory_does_not_grow_over_epochs():
     assert large - small < 500_000
 
 
-@pytest.mark.parametrize("attribution", ["none", "lrp"])
-def test_compiled_or_not_is_the_same(attribution, monkeypatch):
+@pytest.mark.parametrize(
+    "attribution, share", [("none", 1.0), ("lrp", 1.0), ("lrp", 0.25)]
+)
+def test_compiled_or_not_is_the_same(attribution, share, monkeypatch):
     whole = torch.compile
     # Without code generation: that takes half a minute, and is torch's own affair.
     monkeypatch.setattr(torch, "compile", lambda m: whole(m, backend="aot_eager"))
     data = spots(32)
     loss = LRPLoss() if attribution == "lrp" else None
-    settings = TrainSettings(epochs=2, batch_size=16, optimizer="sgd", lr=0.01)
+    settings = TrainSettings(
+        epochs=2, batch_size=16, optimizer="sgd", lr=0.01, guided=share
+    )
     found = []
     for compiled in (False, True):
         net = network()

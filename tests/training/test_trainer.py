@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from lrpbook_lib.attribution import explainer
+from lrpbook_lib.files import progress
 from lrpbook_lib.guidance import (
     LOSSES,
     CrossEntropy,
@@ -495,6 +496,16 @@ def test_the_bar_is_silent_where_it_should_be(capsys):
     Trainer(network(), None, QUICK).fit(spots(16))
     caught = capsys.readouterr()
     assert caught.out == caught.err == ""
+
+
+def test_the_bar_tells_how_long_it_will_take(capsys, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "0")
+    Trainer(network(), None, QUICK).fit(spots(16))
+    assert "0/2 epochs, ? left" in capsys.readouterr().err
+    with progress(5, 3, "runs", mininterval=0) as bar:
+        bar.start_t -= 60  # one run took a minute, and one is left
+        bar.update()
+    assert "4/5 runs, 01:00 left" in capsys.readouterr().err
 
 
 def test_the_trainer_is_read_in_a_sitting():
