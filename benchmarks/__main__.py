@@ -10,6 +10,7 @@ faster than what it is measured against.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -116,6 +117,23 @@ def limits(seconds: float, size: int = 112, **sizes: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def made(chosen: argparse.Namespace) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The tables that are asked for, each with its title."""
+    for space, texts in ((2, chosen.sizes), (3, chosen.volumes)):
+        for text in texts:
+            size, batch = (int(part) for part in text.split("x"))
+            setting = Setting(size, batch, chosen.device, space)
+            what = f"{space}D at {size} px, batch {batch}, {chosen.device}"
+            ratios, times = tables(setting, chosen.seconds, not chosen.no_compile)
+            yield what, ratios
+            yield f"{what}, milliseconds", times.reset_index()
+    if not chosen.only_passes:
+        title = "GliomaCNN at 128 px, batch 16, inside Trainer"
+        yield title, pd.DataFrame(training.table())
+        title = "Similar cases, GliomaCNN at 112 px, 2,000 slices"
+        yield title, limits(chosen.seconds)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -133,23 +151,8 @@ def main() -> None:
     # Dropout by the generator that plain PyTorch uses; the compiler's own is slow here.
     inductor.fallback_random = True
     print(f"torch {torch.__version__}, {chosen.threads} threads, float32")
-    found: dict[str, pd.DataFrame] = {}
-    for space, texts in ((2, chosen.sizes), (3, chosen.volumes)):
-        for text in texts:
-            size, batch = (int(part) for part in text.split("x"))
-            setting = Setting(size, batch, chosen.device, space)
-            what = f"{space}D at {size} px, batch {batch}, {chosen.device}"
-            ratios, times = tables(setting, chosen.seconds, not chosen.no_compile)
-            found |= {what: ratios, f"{what}, milliseconds": times.reset_index()}
-    if not chosen.only_passes:
-        found["GliomaCNN at 128 px, batch 16, inside Trainer"] = pd.DataFrame(
-            training.table()
-        )
-        found["Similar cases, GliomaCNN at 112 px, 2,000 slices"] = limits(
-            chosen.seconds
-        )
-    for title, table in found.items():
-        print(f"\n{title}\n{table.to_string(index=False, na_rep='')}")
+    for title, table in made(chosen):  # each as soon as it is there
+        print(f"\n{title}\n{table.to_string(index=False, na_rep='')}", flush=True)
         if chosen.csv:
             chosen.csv.mkdir(parents=True, exist_ok=True)
             table.to_csv(chosen.csv / f"{title}.csv", index=False)
