@@ -57,6 +57,8 @@ def arms_figure(
                 y=part.index,
                 error_x={"array": part["high"] - x, "arrayminus": x - part["low"]},
                 mode="markers",
+                orientation="h",  # so that the two protocols stand one below the other
+                offsetgroup=name,
                 name=name,
                 legendgroup=name,
                 showlegend=col == 1,
@@ -71,7 +73,9 @@ def arms_figure(
             chance = float(table.loc[table["metric"] == chance, "estimate"].mean())
         if chance is not None:
             fig.add_vline(x=chance, line_dash="dash", line_color="gray", row=1, col=col)
-    fig.update_yaxes(categoryorder="array", categoryarray=arms[::-1])
+    # Half a row of room above and below: no marker is cut off.
+    rows_shown = [-0.5, len(arms) - 0.5]
+    fig.update_yaxes(categoryorder="array", categoryarray=arms[::-1], range=rows_shown)
     return titled(
         fig,
         title,
