@@ -17,7 +17,8 @@ class SliceRecipe:
     choose
         ``largest``: the axial slice with the largest tumor and neighbors at a
         fixed gap on both sides; ``tumor``: every slice with enough tumor;
-        ``all``: these, and slices without any tumor as a class of their own.
+        ``all``: these, and slices without any tumor as a class of their own;
+        ``both``: those of ``largest``, and as many without any tumor, evenly spaced.
     hgg_slices, lgg_slices
         Slices a patient for ``largest``; LGG patients are fewer and give more.
         Patients of unknown grade count as HGG here.
@@ -38,12 +39,18 @@ class SliceRecipe:
     min_brain: float = 4000.0
 
     def __post_init__(self) -> None:
-        if self.choose not in ("largest", "tumor", "all"):
+        if self.choose not in ("largest", "tumor", "all", "both"):
             raise ValueError(
-                f"choose={self.choose!r} is unknown; it is 'largest', 'tumor' or 'all'"
+                f"choose={self.choose!r} is unknown; it is 'largest', 'tumor', 'all' "
+                "or 'both'"
             )
         if min(self.hgg_slices, self.lgg_slices) < 1:
             raise ValueError("hgg_slices and lgg_slices: take at least one slice")
+
+    @property
+    def with_healthy(self) -> bool:
+        """Whether slices without tumor are a class of their own."""
+        return self.choose in ("all", "both")
 
 
 #: Recipes by name. ``paper`` is that of Sefcik and Benesova (2021).
@@ -75,10 +82,9 @@ def choose_slices(
     enough = area >= max(recipe.min_tumor, pixel)
     if recipe.choose == "tumor":
         return np.flatnonzero(enough)
+    room = np.count_nonzero(brain, axis=(0, 1)) * pixel >= recipe.min_brain
+    bare = (area == 0) & room
     if recipe.choose == "all":
-        bare = (area == 0) & (
-            np.count_nonzero(brain, axis=(0, 1)) * pixel >= recipe.min_brain
-        )
         return np.flatnonzero(enough | bare)
     lgg = grade == "LGG"
     count = recipe.lgg_slices if lgg else recipe.hgg_slices
@@ -87,7 +93,14 @@ def choose_slices(
     around = np.arange(count) - count // 2
     wanted = int(area.argmax()) + step * around
     wanted = wanted[(wanted >= 0) & (wanted < len(area))]
-    return wanted[enough[wanted]]
+    wanted = wanted[enough[wanted]]
+    if recipe.choose == "largest":
+        return wanted
+    healthy = np.flatnonzero(bare)
+    count = min(len(wanted), len(healthy))
+    # The middles of as many equal parts: neither the first slice nor the last.
+    spread = (np.arange(count) + 0.5) * len(healthy) / max(count, 1)
+    return np.sort(np.concatenate([wanted, healthy[spread.astype(int)]]))
 
 
 def _sample(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
