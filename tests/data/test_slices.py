@@ -109,19 +109,20 @@ def test_as_many_healthy_slices_as_slices_with_tumor():
     seg[0, 2, 14] = 1
     brain = np.ones_like(seg, bool)
     brain[..., :4] = False  # too little brain there
-    recipe = SliceRecipe("both", 3, 3, 2.0, 2.0, min_tumor=1, min_brain=1)
-    got = choose_slices(recipe, seg, brain, "HGG", (1.0, 1.0, 1.0))
-    # Without tumor are 4 to 9 and 20 to 39: the middles of three parts of 26.
-    healthy = [*range(4, 10), *range(20, 40)]
-    assert got.tolist() == sorted([12, 14, 16, healthy[4], healthy[13], healthy[21]])
-    brain[..., 20:] = False
-    brain[..., 5:10] = False  # a single healthy slice is left
-    assert choose_slices(recipe, seg, brain, "HGG", (1.0,) * 3).tolist() == [
-        4,
-        12,
-        14,
-        16,
-    ]
+    recipe = SliceRecipe("both", 3, 3, 2.0, 3.0, min_tumor=1, min_brain=1)
+    largest = [12, 14, 16]
+    for grade, healthy in (
+        ("HGG", [6, 8, 20]),
+        (None, [6, 8, 20]),
+        ("LGG", [5, 8, 20]),
+    ):
+        got = choose_slices(recipe, seg, brain, grade, (1.0, 1.0, 1.0)).tolist()
+        tumor = largest if grade != "LGG" else [11, 14, 17]
+        assert got == sorted([*tumor, *healthy])
+    brain[..., 20:] = False  # a single healthy slice is left at this gap
+    brain[..., 4:8] = False
+    got = choose_slices(recipe, seg, brain, "HGG", (1.0, 1.0, 1.0)).tolist()
+    assert got == [8, *largest]
 
 
 def test_normalizations_against_their_definitions(tmp_path):

@@ -18,7 +18,8 @@ class SliceRecipe:
         ``largest``: the axial slice with the largest tumor and neighbors at a
         fixed gap on both sides; ``tumor``: every slice with enough tumor;
         ``all``: these, and slices without any tumor as a class of their own;
-        ``both``: those of ``largest``, and as many without any tumor, evenly spaced.
+        ``both``: those of ``largest``, and as many without any tumor, the nearest
+        at that gap, so that the place in the head tells little.
     hgg_slices, lgg_slices
         Slices a patient for ``largest``; LGG patients are fewer and give more.
         Patients of unknown grade count as HGG here.
@@ -96,11 +97,10 @@ def choose_slices(
     wanted = wanted[enough[wanted]]
     if recipe.choose == "largest":
         return wanted
-    healthy = np.flatnonzero(bare)
-    count = min(len(wanted), len(healthy))
-    # The middles of as many equal parts: neither the first slice nor the last.
-    spread = (np.arange(count) + 0.5) * len(healthy) / max(count, 1)
-    return np.sort(np.concatenate([wanted, healthy[spread.astype(int)]]))
+    away = np.flatnonzero(bare) - int(area.argmax())
+    away = away[away % step == 0]
+    nearest = away[np.argsort(np.abs(away), kind="stable")][: len(wanted)]
+    return np.sort(np.concatenate([wanted, nearest + int(area.argmax())]))
 
 
 def _sample(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
