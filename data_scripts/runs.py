@@ -24,8 +24,9 @@ from lrpbook_lib.results import (
     read_result,
     write_result,
 )
-from lrpbook_lib.training import Experiment, PhantomData, run_grid
+from lrpbook_lib.training import Experiment, PhantomData, run_experiment, run_grid
 from lrpbook_lib.training.behavior import behavior, changes, comparison
+from lrpbook_lib.training.grid import Task
 from lrpbook_lib.training.plain import chosen, defaults
 
 Arms = Mapping[Any, Sequence[Experiment]]
@@ -50,14 +51,17 @@ def guard(experiments: Iterable[Experiment]) -> None:
 
 
 def run_arms(
-    arms: Arms, jobs: int, slices: Any = None
+    arms: Arms, jobs: int, slices: Any = None, task: Task = run_experiment
 ) -> dict[Any, list[pd.DataFrame]]:
-    """Run what has not been run, and read the predictions of every arm."""
+    """Run what has not been run, and read the predictions of every arm.
+
+    What a run is, ``task`` says: see :func:`~lrpbook_lib.training.run_grid`.
+    """
     folder = runs_folder()
     # All of them side by side, seed by seed: a run that was cut short tells most.
     grid = sorted(_all(arms), key=lambda e: e.settings.seed)
     guard(grid)
-    table = run_grid(grid, folder, jobs=jobs, slices=slices)
+    table = run_grid(grid, folder, jobs=jobs, slices=slices, task=task)
     failed = table[table["status"] != "done"]
     if len(failed):
         raise RuntimeError(f"{len(failed)} runs failed: {failed['error'].iloc[0]}")

@@ -21,11 +21,21 @@ class DoubleConv(nn.Sequential):
         )
 
 
+def he_weights(module: nn.Module) -> None:
+    """First weights of convolutions before a ReLU, He et al. 2015 (``he2015``)."""
+    for each in module.modules():
+        if isinstance(each, nn.Conv2d) and each.bias is not None:
+            nn.init.kaiming_normal_(each.weight, nonlinearity="relu")
+            nn.init.zeros_(each.bias)
+
+
 class UNetTrunk(Trunk):
     """Down by average pooling, up again, with the features on the way down beside.
 
     Ronneberger et al. 2015 (``ronneberger2015``), padded, as Chatterjee et al. 2026
-    (``chatterjee2026``) use it.
+    (``chatterjee2026``) use it. Ten convolutions without a norm: with torch's own first
+    weights, which each of them shrinks, a narrow one hardly begins to learn under max
+    pooling. The first weights are therefore those of :class:`ShuffleUNetTrunk`.
 
     Parameters
     ----------
@@ -61,6 +71,7 @@ class UNetTrunk(Trunk):
         self.dropout = nn.Dropout2d(dropout)
         self.up = nn.ModuleList(_doubling(2 * w, w, up) for w in widths[-2::-1])
         self.merge = nn.ModuleList(DoubleConv(2 * w, w) for w in widths[-2::-1])
+        he_weights(self)
 
     def features(self, x: Tensor) -> Tensor:
         """Features ``(B, width, H, W)``."""
