@@ -6,9 +6,6 @@ among those trained on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from lrpbook_lib.data import SliceSet
@@ -53,7 +50,9 @@ def main(jobs: int) -> None:
     run_arms(ARMS, jobs, given, task=train_and_cut)
     classes = ("LGG", "HGG", "healthy")
     tested = {arm: own_patients(runs) for arm, runs in read(ARMS, "tested").items()}
-    grades = {arm: [grading(run, classes) for run in runs] for arm, runs in tested.items()}
+    grades = {
+        arm: [grading(run, classes) for run in runs] for arm, runs in tested.items()
+    }
     cut = read(ARMS, "regions")
     values = {
         "intervals": intervals(tested, None, ["patients"]),
@@ -68,6 +67,4 @@ def main(jobs: int) -> None:
 
 def own_patients(runs: list[pd.DataFrame]) -> list[pd.DataFrame]:
     """Tables in which a slice belongs to its patient again."""
-    return [
-        run.assign(patient=run["patient"].str.split(" ").str[0]) for run in runs
-    ]
+    return [run.assign(patient=run["patient"].str.split(" ").str[0]) for run in runs]
