@@ -47,8 +47,9 @@ GP = CNN.but(model="SmallGPUNet", composite="own", lr=2e-3, batch_size=8)
 ARMS = {
     "Cheng, GliomaCNN": over_seeds(CNN.but(data=CHENG, epochs=8)),
     "Cheng, GP-UNet": over_seeds(GP.but(data=CHENG, epochs=8)),
-    "TCGA-LGG, GliomaCNN": over_seeds(CNN.but(data=LGG, epochs=40)),
-    "TCGA-LGG, GP-UNet": over_seeds(GP.but(data=LGG, epochs=40)),
+    # Six patients: three folds, of which the inner ones are of a patient or two.
+    "TCGA-LGG, GliomaCNN": over_seeds(CNN.but(data=LGG, epochs=40, folds=3)),
+    "TCGA-LGG, GP-UNet": over_seeds(GP.but(data=LGG, epochs=40, folds=3)),
 }
 
 
@@ -67,9 +68,6 @@ def main(jobs: int) -> None:
     tested, cut = read(ARMS, "tested"), read(ARMS, "regions")
     bounds = read({a: r for a, r in ARMS.items() if a.endswith("GliomaCNN")}, "bounds")
     found = pd.concat([joined(cut), joined(bounds)])
-    found["arm"] = (
-        found["arm"].str.split(",").str[0] + ", " + found["arm"].str.split(", ").str[1]
-    )
     values = {
         name: intervals(
             {arm: runs for arm, runs in tested.items() if arm.startswith(name)},

@@ -6,10 +6,11 @@ among those trained on.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from lrpbook_lib.data import SliceSet
-from lrpbook_lib.training.running import phantom_slices
+from lrpbook_lib.training.running import phantom_slices, split
 
 from ..runs import run_arms, runs_folder, stamp
 from .common import intervals, over_seeds
@@ -32,14 +33,12 @@ def leaking() -> SliceSet:
     held = set(slices.site) - trained_sites(slices)
     rest = slices.subset([i for i, s in enumerate(slices.site) if s not in held])
     names = [f"{p} {z}" for p, z in zip(rest.patient, rest.z, strict=True)]
-    rest.table["patient"] = pd.Series(names).to_numpy(dtype=str)
+    rest.table["patient"] = np.array(names)
     return rest
 
 
 def trained_sites(slices: SliceSet) -> set[str]:
     """Sites that the clean runs train on."""
-    from lrpbook_lib.training.running import split
-
     train = split(CLEAN["GliomaCNN"][0], slices)["train"]
     return set(slices.site[train])
 

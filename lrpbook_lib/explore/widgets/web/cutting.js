@@ -52,7 +52,10 @@ class Cutting {
     this.build();
     if (about.probability.length) {
       this.kernel = new Kernel(model);
-      this.kernel.ready.then(() => (this.engine = this.kernel));
+      this.kernel.ready.then(() => {
+        this.engine = this.kernel;
+        this.move(model.get("threshold"));
+      });
     }
     this.choose(model.get("slice"));
   }
