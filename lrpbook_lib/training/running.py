@@ -20,6 +20,7 @@ from lrpbook_lib.data import (
     patient_folds,
     site_holdout,
 )
+from lrpbook_lib.data.phantom.knobs import named_by
 from lrpbook_lib.data.phantom.scanner import SITES
 from lrpbook_lib.files import digest, only_one, whole_or_absent, write_json
 from lrpbook_lib.guidance import annotated, coarsen
@@ -37,8 +38,8 @@ Slices = Mapping[str, "SliceSet | str | Path"]
 
 def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     """Slices of a phantom, made once below ``folder`` and opened thereafter."""
-    home, knobs = Path(folder) / "data", data.phantom()
-    path = home / f"slices-{digest(to_dict(data))}"
+    home, knobs = Path(folder) / "data", named_by(data.phantom())
+    path = home / f"slices-{digest(named_by(to_dict(data)))}"
     with only_one(home):
         if not path.exists():  # finding hundreds of cases takes longer than a look
             extract_slices(

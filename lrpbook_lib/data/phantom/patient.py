@@ -33,7 +33,8 @@ def draw_patient(plan: Plan, knobs: PhantomSettings) -> Patient:
     person, growth, machine = (random_source(seed, 0, plan.index, k) for k in range(3))
     atlas = anatomy.load_atlas(spacing)
     points, full = anatomy.grid(spacing)
-    side = 1 if plan.grade == "HGG" else -1
+    # Of twins, grade changes the tumor and nothing else.
+    side = 0 if knobs.twins else 1 if plan.grade == "HGG" else -1
     pose = anatomy.Pose.draw(person, side * knobs.ventricle_confounding)
     where = anatomy.place_head(person, pose, points, spacing)
 
