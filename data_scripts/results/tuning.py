@@ -1,7 +1,8 @@
 """Settings of each arm, chosen on patients of the training sites: no test is looked at.
 
 Every arm is given the same search over learning rates and augmentation, two seeds each,
-trained to the end. The least Brier score on an inner fold of the training patients wins.
+trained to the end. The least Brier score on an inner fold of the training patients
+wins.
 """
 
 from itertools import product
@@ -63,5 +64,7 @@ def found(arm: str, lr: float, augment: str, runs: list[Experiment]) -> dict[str
             [summarize(pd.read_csv(folder / f"{name}.csv")) for folder in folders]
         ).mean()
         after = "" if name == "predictions" else f"_{int(name[-4:])}"
-        row |= {f"{m}{after}": round(float(seen[m]), 4) for m in ("brier", "auc", "score")}
+        row |= {
+            f"{m}{after}": round(float(seen[m]), 4) for m in ("brier", "auc", "score")
+        }
     return row

@@ -69,6 +69,7 @@ def split(experiment: Experiment, slices: SliceSet) -> dict[str, np.ndarray]:
     rest, parts = np.arange(len(slices)), {}
     if held:
         rest, parts["site"] = site_holdout(slices, held)
+
     def fold(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         folds = patient_folds(slices.subset(rows), experiment.folds, seed=0)
         train, test = folds[experiment.fold]
