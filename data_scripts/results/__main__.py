@@ -12,6 +12,7 @@ from ..runs import stale
 
 #: In the order of the book, which is also that of what matters most.
 NAMES = (
+    "tuning",
     "table1",
     "models",
     "dynamics",

@@ -15,6 +15,9 @@ class Schedule:
     .. math:: w(t) = \min\left(1, \frac{t - d}{u}\right)^+ \cdot
         2^{-(t - d - u)^+ / h}
 
+    and zero from epoch :math:`e` on, and in every other stretch of :math:`p` epochs
+    after the delay.
+
     Attributes
     ----------
     delay : float
@@ -23,22 +26,29 @@ class Schedule:
         Epochs u in which guidance rises in a line to its full strength.
     half_life : float
         Epochs h in which it then falls to half; infinite for never.
+    until : float
+        Epoch e at which it ends.
+    pulse : float
+        Epochs p for which it is on, then off, then on; infinite for always on.
     """
 
     delay: float = 0.0
     warmup: float = 0.0
     half_life: float = math.inf
+    until: float = math.inf
+    pulse: float = math.inf
 
     def __post_init__(self) -> None:
         at_least("delay", self.delay)
         at_least("warmup", self.warmup)
-        if not self.half_life > 0:
-            raise ValueError(f"half_life={self.half_life} must be above zero.")
+        for name in ("half_life", "until", "pulse"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be above zero.")
 
     def __call__(self, epoch: float) -> float:
         """The factor, from 0 to 1; ``epoch`` may lie between two epochs."""
         since = epoch - self.delay
-        if since < 0:
+        if since < 0 or epoch >= self.until or since // self.pulse % 2:
             return 0.0
         rising = since / self.warmup if since < self.warmup else 1.0
         return rising * 2.0 ** (-max(since - self.warmup, 0.0) / self.half_life)

@@ -1,7 +1,9 @@
 from .callbacks import (
+    AverageWeights as AverageWeights,
     Callback as Callback,
     HeatmapSnapshots as HeatmapSnapshots,
     KeepBest as KeepBest,
+    Milestones as Milestones,
     read_snapshots as read_snapshots,
 )
 from .checkpoint import (

@@ -6,17 +6,18 @@ that was killed and resumed is the same training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from lrpbook_lib.files import whole_or_absent
 
-from .checkpoint import write_tensors
+from .checkpoint import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -58,6 +59,76 @@ class KeepBest(Callback):
             path = trainer.need_folder("KeepBest") / "best.safetensors"
             about = trainer.state.about() if trainer.state else {}
             write_tensors(path, weights, epoch=len(values) - 1, **about)
+
+
+class AverageWeights(Callback):
+    """Average the weights over the epochs that end a training.
+
+    Stochastic weight averaging, Izmailov et al. 2018 (``izmailov2018``): with a
+    constant learning rate the weights wander about an optimum, and their mean lies
+    nearer to it than the last of them. Statistics of batch norm are averaged like
+    weights. The mean so far is in ``average.safetensors`` in the folder.
+
+    Parameters
+    ----------
+    after : int
+        Epochs before the first one that counts.
+    """
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Add the weights of the last epoch, once."""
+        count = len(trainer.rows) - self.after
+        if count < 1:
+            return
+        path = trainer.need_folder("AverageWeights") / "average.safetensors"
+        mean: dict[str, torch.Tensor] = {}
+        known = 0
+        if count > 1:
+            mean, about = read_tensors(path)
+            known = about["count"]
+        if known >= count:  # killed after this was written, and resumed before
+            return
+        state = {f"model.{k}": t for k, t in trainer.model.state_dict().items()}
+        for name, tensor in state.items():
+            if count > 1 and tensor.is_floating_point():
+                before = mean[name].to(tensor)
+                state[name] = before + (tensor - before) / count
+        about = trainer.state.about() if trainer.state else {}
+        write_tensors(path, state, count=count, **about)
+
+
+class Milestones(Callback):
+    """Predictions of the test sets after chosen epochs, for intervals on the way.
+
+    Each is a file, ``predictions_0010.csv`` after the tenth epoch, with a column
+    ``part`` that tells the test set.
+
+    Parameters
+    ----------
+    tests : mapping of str to Dataset
+    epochs : sequence of int
+        Counted from one.
+    """
+
+    def __init__(self, tests: Mapping[str, Any], epochs: Sequence[int]) -> None:
+        self.tests, self.epochs = tests, set(epochs)
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Predict, if this is one of the epochs."""
+        if (epoch := len(trainer.rows)) in self.epochs:
+            folder = trainer.need_folder("Milestones")
+            table = predict_parts(trainer, self.tests)
+            with whole_or_absent(folder / f"predictions_{epoch:04d}.csv") as beside:
+                table.to_csv(beside, index=False)
+
+
+def predict_parts(trainer: Trainer, tests: Mapping[str, Any]) -> pd.DataFrame:
+    """Predictions of several test sets, told apart by the column ``part``."""
+    tables = [trainer.predict(data).assign(part=name) for name, data in tests.items()]
+    return pd.concat(tables)
 
 
 class HeatmapSnapshots(Callback):

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,7 @@ class Identity:
     ----------
     loss
     settings
-        With the schedule that goes with the number of epochs. Nothing else depends on
-        that number: a training may become longer.
+        Nothing depends on the number of epochs: a training may become longer.
     samples
         Size of the data.
     """
@@ -110,10 +109,9 @@ class TrainState:
         cls, model: nn.Module, loss: CrossEntropy, settings: TrainSettings, data: Any
     ) -> TrainState:
         """Of a training before its first epoch."""
-        settled = replace(settings, schedule=settings.strength)
         with torch.random.fork_rng(devices=[]):  # an item may be drawn at random
             return cls(
-                Identity(loss, settled, len(data)),
+                Identity(loss, settings, len(data)),
                 ModelSpec.of(model, data),
                 data_digest(data),
             )

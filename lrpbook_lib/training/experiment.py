@@ -86,6 +86,17 @@ class Experiment:
         Which test sets every epoch ends with.
     snapshots
         Number of test slices to keep heatmaps of, epoch by epoch.
+    inner
+        Whether to keep the test out of it altogether: the patients that would be
+        trained on are divided anew, and a fold of *them* is the test. For choosing
+        settings.
+    milestones
+        Epochs, counted from one, after which the test sets are predicted as well.
+        While settings of the optimizer do not change on the way, a training of 40
+        epochs holds all shorter ones.
+    average
+        The network is the mean of the weights after each of the last so many epochs
+        (:class:`~lrpbook_lib.training.AverageWeights`); at 0, those after the last.
 
     Examples
     --------
@@ -103,6 +114,9 @@ class Experiment:
     masks: MaskSettings = field(default_factory=MaskSettings)
     curve: Literal["patients", "site", "both", "none"] = "patients"
     snapshots: int = 0
+    inner: bool = False
+    milestones: tuple[int, ...] = ()
+    average: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.fold < self.folds:
@@ -121,6 +135,15 @@ class Experiment:
         if self.curve not in ("patients", "site", "both", "none"):
             raise SettingsError(
                 f"curve is {self.curve!r}; it takes patients, site, both or none."
+            )
+        epochs = self.settings.epochs
+        if any(not 1 <= epoch <= epochs for epoch in self.milestones):
+            raise SettingsError(
+                f"milestones={self.milestones} must lie within the {epochs} epochs."
+            )
+        if not 0 <= self.average <= epochs:
+            raise SettingsError(
+                f"average={self.average} must be 0, or at most the {epochs} epochs."
             )
 
     @property

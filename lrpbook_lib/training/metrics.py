@@ -70,13 +70,18 @@ def weighted(
     dict of str to ndarray of shape (draws,)
         ``accuracy``, ``balanced_accuracy`` (mean recall of the classes that are there),
         ``f1_weighted``, ``auc`` (of the second class, or the mean over classes against
-        the rest; NaN where only one class is there), ``score`` and ``chance`` over all
-        samples with a mask, and each of the two by class (NaN for a class without any).
+        the rest; NaN where only one class is there), ``brier`` (squared distance of the
+        probabilities from the truth, summed over classes) and ``too_sure`` (mean
+        probability of the class that was named, minus accuracy), ``score`` and
+        ``chance`` over all samples with a mask, and each of the two by class (NaN for a
+        class without any).
     """
     label = predictions["label"].to_numpy()
     said = predictions["predicted"].to_numpy()
     count = sum(column.startswith("p_") for column in predictions.columns)
     total = weight.sum(1)
+    said_p = predictions[[f"p_{c}" for c in range(count)]].to_numpy()
+    miss = ((said_p - np.eye(count)[label]) ** 2).sum(1)
     recalls, f1, shares, areas = [], [], [], []
     for c in range(count):
         of_class = weight @ (label == c)
@@ -85,12 +90,15 @@ def weighted(
         f1.append(_ratio(2 * hit, of_class + weight @ (said == c)))
         shares.append(_ratio(of_class, total))
         if c or count > 2:  # of two classes, one tells of both
-            areas.append(_auc(label == c, predictions[f"p_{c}"].to_numpy(), weight))
+            areas.append(_auc(label == c, said_p[:, c], weight))
+    accuracy = _ratio(weight @ (label == said), total)
     found = {
-        "accuracy": _ratio(weight @ (label == said), total),
+        "accuracy": accuracy,
         "balanced_accuracy": mean_told(np.array(recalls)),
         "f1_weighted": (np.nan_to_num(f1) * np.array(shares)).sum(0),
         "auc": mean_told(np.array(areas)),
+        "brier": _ratio(weight @ miss, total),
+        "too_sure": _ratio(weight @ said_p.max(1), total) - accuracy,
     }
     masked = predictions["chance"].to_numpy() > 0
     groups = [("", masked)]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from lrpbook_lib.data import (
@@ -26,11 +25,18 @@ from lrpbook_lib.files import digest, only_one, whole_or_absent, write_json
 from lrpbook_lib.guidance import annotated, coarsen
 from lrpbook_lib.models import NETWORKS
 
-from .callbacks import Callback, HeatmapSnapshots
+from .callbacks import (
+    AverageWeights,
+    Callback,
+    HeatmapSnapshots,
+    Milestones,
+    predict_parts,
+)
 from .experiment import Experiment, PhantomData
 from .metrics import summarize
 from .plain import to_dict
 from .settings import Hardware
+from .trained import read_model
 from .trainer import Trainer
 
 Slices = Mapping[str, "SliceSet | str | Path"]
@@ -64,9 +70,17 @@ def split(experiment: Experiment, slices: SliceSet) -> dict[str, np.ndarray]:
     rest, parts = np.arange(len(slices)), {}
     if held:
         rest, parts["site"] = site_holdout(slices, held)
-    folds = patient_folds(slices.subset(rest), experiment.folds, seed=0)
-    train, test = folds[experiment.fold]
-    return {"train": rest[train], "patients": rest[test], **parts}
+
+    def fold(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        folds = patient_folds(slices.subset(rows), experiment.folds, seed=0)
+        train, test = folds[experiment.fold]
+        return rows[train], rows[test]
+
+    train, test = fold(rest)
+    if experiment.inner:
+        train, test = fold(train)
+        parts = {}
+    return {"train": train, "patients": test, **parts}
 
 
 def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
@@ -105,7 +119,8 @@ def run_experiment(
     folder : path
         The run gets a folder of its own below, named by its hash: ``experiment.json``,
         ``checkpoint.safetensors``, ``history.csv``, ``predictions.csv`` (a row a test
-        slice, ``part`` tells of which test set) and, last, ``result.json``.
+        slice, ``part`` tells of which test set; of milestones, ``predictions_0010.csv``
+        and so on) and, last, ``result.json``.
     slices : mapping of str to SliceSet or path
         What names in ``experiment.data`` stand for.
     hardware : Hardware
@@ -132,6 +147,12 @@ def run_experiment(
         test = parts["patients"]
         chosen = np.linspace(0, len(test) - 1, experiment.snapshots).round()
         callbacks.append(HeatmapSnapshots(test, chosen.astype(int).tolist()))
+    tests = {name: part for name, part in parts.items() if name != "train"}
+    if experiment.milestones:
+        callbacks.append(Milestones(tests, experiment.milestones))
+    epochs = experiment.settings.epochs
+    if experiment.average:
+        callbacks.append(AverageWeights(epochs - experiment.average))
     trainer = Trainer(
         network,
         experiment.loss,
@@ -143,10 +164,12 @@ def run_experiment(
     wanted = ("patients", "site") if experiment.curve == "both" else (experiment.curve,)
     curves = {name: parts[name] for name in wanted if name in parts}
     history = trainer.fit(masked(experiment, parts["train"]), curves)
-    tests = {name: trainer.predict(parts[name]) for name in parts if name != "train"}
+    if experiment.average:
+        network.load_state_dict(read_model(home).network.state_dict())
+    predictions = predict_parts(trainer, tests)
     found: dict[str, Any] = {
         f"{name}_{key}": value
-        for name, table in tests.items()
+        for name, table in predictions.groupby("part", sort=False)
         for key, value in summarize(table, data.classes).items()
     }
     found |= {f"{name}_slices": len(part) for name, part in parts.items()}
@@ -154,7 +177,6 @@ def run_experiment(
     found["cpu_seconds"] = float(history["cpu_seconds"].sum())
     found["wall_seconds"] = time.perf_counter() - began
     found["device"] = str(trainer.fabric.device)
-    predictions = pd.concat([t.assign(part=name) for name, t in tests.items()])
     for name, table in {"history": history, "predictions": predictions}.items():
         with whole_or_absent(home / f"{name}.csv") as beside:
             table.to_csv(beside, index=name == "history")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import nn
 
 from lrpbook_lib.data import Augment
-from lrpbook_lib.guidance import Schedule
+from lrpbook_lib.guidance import CrossEntropy, Schedule
 from lrpbook_lib.lrp.start import Start
 
 
@@ -33,9 +34,10 @@ class TrainSettings:
         saves a backward pass. At one half, at least half of the descent along cross
         entropy is left, whatever guidance wants.
     schedule
-        How guidance rises and falls. By default it begins when three tenths of the
-        epochs are over and the network has something to explain, and rises over as
-        many. ``Schedule()`` is full strength from the first step.
+        How guidance rises and falls, in epochs. By default it begins after three, and
+        rises over three more: early enough to decide what is learned. Late, it moves
+        the heatmap and not the answers (chapter 8). ``Schedule()`` is full strength
+        from the first step.
     guided
         Share of each batch that guidance looks at, a row at least, weighed so that on
         average it pulls as much: see :func:`~lrpbook_lib.training.share.tell`. What
@@ -65,7 +67,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     clip: float | None = 1.0
     limit: float | None = 0.5
-    schedule: Schedule | None = None
+    schedule: Schedule = field(default_factory=lambda: Schedule(delay=3, warmup=3))
     guided: float = 1.0
     composite: str = "epsilon-plus"
     judge: str | None = None
@@ -91,11 +93,15 @@ class TrainSettings:
                     f"{name} is {getattr(self, name)!r}; it takes one of {allowed}."
                 )
 
-    @property
-    def strength(self) -> Schedule:
-        """The schedule, or the one that goes with the number of epochs."""
-        part = 0.3 * self.epochs
-        return self.schedule or Schedule(delay=part, warmup=part)
+    def warn_of_no_guidance(self, loss: CrossEntropy) -> None:
+        """Warn where a loss would guide, and the training ends before it begins."""
+        if loss.attribution != "none" and not self.schedule(self.epochs) > 0:
+            warnings.warn(
+                f"Guidance begins after {self.schedule.delay:g} epochs, and there are "
+                f"{self.epochs}: this trains as if there were none. Train longer, or "
+                "begin sooner, e.g. with schedule=Schedule(warmup=1).",
+                stacklevel=3,
+            )
 
     def make_optimizer(
         self, parameters: Iterable[nn.Parameter]

@@ -17,7 +17,7 @@ from .checkpoint import CheckpointError, read_tensors, weights_of
 from .plain import from_dict, to_dict
 
 #: File names that a trainer writes into its folder, the better one first.
-_CHECKPOINTS = ("best.safetensors", "checkpoint.safetensors")
+_CHECKPOINTS = ("average.safetensors", "best.safetensors", "checkpoint.safetensors")
 
 
 @dataclass(frozen=True)

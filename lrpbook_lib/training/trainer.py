@@ -77,6 +77,7 @@ class Trainer:
         self.rows: list[dict[str, Any]] = []
         self.state: TrainState | None = None
         h, s = self.hardware, self.settings
+        s.warn_of_no_guidance(self.loss)
         self.explainer = self.loss.explainer(model, s.composite, s.start)
         lrp = isinstance(self.explainer, Explainer)
         if h.compile and not lrp and self.loss.attribution != "none":
@@ -177,7 +178,7 @@ class Trainer:
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
         self.explainer.train()
-        s, schedule = self.settings, self.settings.strength
+        s, schedule = self.settings, self.settings.schedule
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         watch = Watch(self.model, self.folder, self._place[0], self._gpu)
         tally, factor, steps = Tally(), 0.0, len(loader.batches)

@@ -3,7 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    roc_auc_score,
+)
 
 from lrpbook_lib.training import compare
 
@@ -41,6 +46,11 @@ def test_estimates_are_means_over_runs_of_the_known_metrics():
         "balanced_accuracy": [balanced_accuracy_score(r[label], r[said]) for r in runs],
         "f1_weighted": [f1_score(r[label], r[said], average="weighted") for r in runs],
         "auc": [roc_auc_score(r[label], r["p_1"]) for r in runs],
+        "brier": [2 * brier_score_loss(r[label], r["p_1"]) for r in runs],
+        "too_sure": [
+            r[["p_0", "p_1"]].max(axis=1).mean() - (r[label] == r[said]).mean()
+            for r in runs
+        ],
         "score": [r.loc[r["chance"] > 0, "score"].mean() for r in runs],
         "score_y": [
             r.loc[(r["chance"] > 0) & (r[label] == 1), "score"].mean() for r in runs

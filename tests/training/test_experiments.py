@@ -158,6 +158,11 @@ def test_splits_share_no_patient_and_hold_the_site_out():
     assert "site" not in split(SMALL.but(held_out=()), slices)
     other = split(SMALL.but(fold=1), slices)
     assert set(other["patients"]) == set(parts["train"])
+    inner = split(SMALL.but(inner=True), slices)
+    assert set(inner) == {"train", "patients"}
+    whose = {name: set(slices.patient[rows]) for name, rows in inner.items()}
+    assert whose["train"] | whose["patients"] == owners["train"]
+    assert not whose["train"] & whose["patients"]
 
 
 def test_training_masks_may_be_fewer_and_scores_stay_true():
