@@ -1,9 +1,9 @@
-"""When guidance must begin: the same training, guided early, late, first, last, in turn.
+"""When guidance must begin: one training, guided early, late, at first, now and then.
 
 All runs are trained to the end. Two networks, and two losses for one of them.
 """
 
-from lrpbook_lib.guidance import LRPLoss, Schedule, SelfNormalizedLoss
+from lrpbook_lib.guidance import Schedule, SelfNormalizedLoss
 from lrpbook_lib.training import Experiment
 
 from ..runs import run_arms, stamp
