@@ -44,6 +44,7 @@ Slices = Mapping[str, "SliceSet | str | Path"]
 
 def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     """Slices of a phantom, made once below ``folder`` and opened thereafter."""
+    data = data.settled()
     home, knobs = Path(folder) / "data", named_by(data.phantom())
     path = home / f"slices-{digest(named_by(to_dict(data)))}"
     with only_one(home):
