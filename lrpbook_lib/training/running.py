@@ -38,6 +38,7 @@ from .plain import to_dict
 from .settings import Hardware
 from .trained import read_model
 from .trainer import Trainer
+from .views import fit_view
 
 Slices = Mapping[str, "SliceSet | str | Path"]
 
@@ -91,19 +92,7 @@ def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
         return train
     tumor = coarsen(train.tumor, train.brain, m.kind, m.amount, seed=0)
     tumor = tumor & annotated(train.patient, m.share, seed=0)[:, None, None]
-    seen = SliceSet.from_arrays(
-        train.images,
-        train.labels,
-        tumor,
-        train.brain,
-        list(train.patient),
-        list(train.site),
-        train.z,
-        sequences=train.sequences,
-        classes=train.classes,
-    )
-    seen.settings = train.settings
-    return seen
+    return train.with_arrays(tumor=tumor)
 
 
 def run_experiment(
@@ -137,6 +126,8 @@ def run_experiment(
     began = time.perf_counter()
     data = _slices(experiment, folder, slices)
     parts = {name: data.subset(rows) for name, rows in split(experiment, data).items()}
+    look = fit_view(experiment.view, masked(experiment, parts["train"]))
+    parts = {name: look(part) for name, part in parts.items()}
     torch.manual_seed(experiment.settings.seed)
     network = NETWORKS[experiment.model](
         channels=data.images.shape[1],
