@@ -26,8 +26,8 @@ _RANGES = {
 #: Knobs that older cohorts do not know, and what these were made with.
 _LATER = {"extra_mixed": 0, "twins": 0}
 #: Knobs that count for nothing where there are twins.
-_IDLE = ("patients", "extra_mixed", "confounding", "ventricle_confounding")
-_IDLE += ("lgg_fraction", "mixed_fraction")
+_IDLE: tuple[str, ...] = ("patients", "lgg_fraction", "mixed_fraction", "extra_mixed")
+_IDLE += ("confounding", "ventricle_confounding")
 #: The first numbers of further patients and of twins: whatever the size of the cohort,
 #: they are the same people.
 _EXTRA, _TWINS = 5000, 9000
