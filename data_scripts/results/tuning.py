@@ -15,10 +15,11 @@ from lrpbook_lib.guidance import LRPLoss
 from lrpbook_lib.training import Experiment, summarize
 
 from ..runs import run_arms, runs_folder, stamp
-from .common import BASE, MILESTONES, over_seeds
+from .common import BASE, over_seeds
 
 SEEDS = 2
 RATES = (3e-4, 1e-3, 3e-3)
+MILESTONES = (10, 20, 30, 40)
 AUGMENTS = {"as they are": None, "augmented": Augment()}
 
 SEARCHED = {
@@ -29,7 +30,7 @@ SEARCHED = {
 
 def candidates(arm: Experiment) -> dict[tuple[float, str], list[Experiment]]:
     """The search of one arm, by learning rate and name of the augmentation."""
-    inner = arm.but(inner=True)
+    inner = arm.but(inner=True, extra_mixed=0, milestones=MILESTONES)
     return {
         (rate, name): over_seeds(inner.but(lr=rate, augment=augment), SEEDS)
         for rate, (name, augment) in product(RATES, AUGMENTS.items())

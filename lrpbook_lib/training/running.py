@@ -45,20 +45,25 @@ Slices = Mapping[str, "SliceSet | str | Path"]
 
 def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     """Slices of a phantom, made once below ``folder`` and opened thereafter."""
-    data = data.settled()
-    home, knobs = Path(folder) / "data", named_by(data.phantom())
+    data, home = data.settled(), Path(folder) / "data"
     path = home / f"slices-{digest(named_by(to_dict(data)))}"
-    with only_one(home):
-        if not path.exists():  # finding hundreds of cases takes longer than a look
-            extract_slices(
-                find_cases(make_phantom(home / f"phantom-{digest(knobs)}", **knobs)),
-                data.sequences,
-                recipe=data.recipe,
-                size=data.size,
-                cache=home,
-                into=path,
-            )
+    if not path.exists():  # whole or absent: who finds it waits for nobody
+        with only_one(home):
+            if not path.exists():
+                _take_slices(data, home, path)
     return SliceSet.load(path)
+
+
+def _take_slices(data: PhantomData, home: Path, path: Path) -> None:
+    knobs = named_by(data.phantom())
+    extract_slices(
+        find_cases(make_phantom(home / f"phantom-{digest(knobs)}", **knobs)),
+        data.sequences,
+        recipe=data.recipe,
+        size=data.size,
+        cache=home,
+        into=path,
+    )
 
 
 def split(experiment: Experiment, slices: SliceSet) -> dict[str, np.ndarray]:
@@ -173,6 +178,20 @@ def run_experiment(
         with whole_or_absent(home / f"{name}.csv") as beside:
             table.to_csv(beside, index=name == "history")
     return found
+
+
+def seen(experiment: Experiment, folder: str | Path, slices: SliceSet) -> SliceSet:
+    """Other slices as the network of a finished run would see them, by its view.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    folder : path
+        Where it was run.
+    slices : SliceSet
+        With true tumor masks, should the view be the oracle's.
+    """
+    return fit_view(experiment.view, slices)(slices)
 
 
 def _slices(
