@@ -7,8 +7,8 @@ from lrpbook_lib.guidance import Schedule, SelfNormalizedLoss
 from lrpbook_lib.training import Experiment
 
 from ..runs import run_arms, stamp
+from ..twins import twin_intervals
 from .common import EPOCHS, GUIDED, PLAIN, intervals, over_seeds
-from .twinned import twin_rows
 
 WARMUP = 3
 #: Epochs before guidance begins; 3 is the default.
@@ -61,7 +61,7 @@ def main(jobs: int) -> None:
         mine = {arm: runs for (s, arm), runs in ARMS.items() if s == study}
         said = {arm: runs for (s, arm), runs in predictions.items() if s == study}
         found += [row | {"study": study} for row in intervals(said)]
-        twins += [row | {"study": study} for row in twin_rows(mine)]
+        twins += [row | {"study": study} for row in twin_intervals(mine)]
     values = {
         "epochs": EPOCHS,
         "delays": DELAYS,
