@@ -8,7 +8,8 @@ from lrpbook_lib.training import Experiment
 
 from ..runs import run_arms, stamp
 from ..twins import twin_intervals
-from .common import EPOCHS, GUIDED, PLAIN, intervals, over_seeds
+from .common import intervals, over_seeds
+from .protocol import EPOCHS, GUIDED, PLAIN
 
 WARMUP = 3
 #: Epochs before guidance begins; 3 is the default.
