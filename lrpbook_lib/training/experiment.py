@@ -126,6 +126,11 @@ class Experiment:
     def __post_init__(self) -> None:
         if not 0 <= self.fold < self.folds:
             raise SettingsError(f"fold={self.fold} lies outside 0 to {self.folds - 1}.")
+        if isinstance(self.data, PhantomData) and self.data.twins:
+            raise SettingsError(
+                "Twins are one person many times, for testing a trained network alone: "
+                "leave data.twins at 0."
+            )
         if self.model not in NETWORKS:
             raise SettingsError(
                 f"model is {self.model!r}{near(self.model, NETWORKS)}; it takes one of "

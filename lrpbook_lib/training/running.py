@@ -19,6 +19,7 @@ from lrpbook_lib.data import (
     patient_folds,
     site_holdout,
 )
+from lrpbook_lib.data.phantom.knobs import named_by
 from lrpbook_lib.data.phantom.scanner import SITES
 from lrpbook_lib.files import digest, only_one, whole_or_absent, write_json
 from lrpbook_lib.guidance import annotated, coarsen
@@ -44,19 +45,25 @@ Slices = Mapping[str, "SliceSet | str | Path"]
 
 def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     """Slices of a phantom, made once below ``folder`` and opened thereafter."""
-    home, knobs = Path(folder) / "data", data.phantom()
-    path = home / f"slices-{digest(to_dict(data))}"
-    with only_one(home):
-        if not path.exists():  # finding hundreds of cases takes longer than a look
-            extract_slices(
-                find_cases(make_phantom(home / f"phantom-{digest(knobs)}", **knobs)),
-                data.sequences,
-                recipe=data.recipe,
-                size=data.size,
-                cache=home,
-                into=path,
-            )
+    data, home = data.settled(), Path(folder) / "data"
+    path = home / f"slices-{digest(named_by(to_dict(data)))}"
+    if not path.exists():  # whole or absent: who finds it waits for nobody
+        with only_one(home):
+            if not path.exists():
+                _take_slices(data, home, path)
     return SliceSet.load(path)
+
+
+def _take_slices(data: PhantomData, home: Path, path: Path) -> None:
+    knobs = named_by(data.phantom())
+    extract_slices(
+        find_cases(make_phantom(home / f"phantom-{digest(knobs)}", **knobs)),
+        data.sequences,
+        recipe=data.recipe,
+        size=data.size,
+        cache=home,
+        into=path,
+    )
 
 
 def split(experiment: Experiment, slices: SliceSet) -> dict[str, np.ndarray]:
