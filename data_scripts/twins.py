@@ -21,7 +21,7 @@ from lrpbook_lib.training import (
     compare_twins,
     read_model,
 )
-from lrpbook_lib.training.running import phantom_slices
+from lrpbook_lib.training.running import phantom_slices, seen
 
 from .results.common import rows
 from .runs import Arms, runs_folder
@@ -74,4 +74,6 @@ def _predict(run: Experiment) -> None:
         raise FileNotFoundError(f"{home} holds no finished run: run its arm first.")
     trainer = Trainer(read_model(home).network, settings=run.settings)
     with whole_or_absent(_kept(run.name)) as beside:
-        trainer.predict(twins_of(run.data)).to_csv(beside, index=False)
+        trainer.predict(seen(run, runs_folder(), twins_of(run.data))).to_csv(
+            beside, index=False
+        )

@@ -101,7 +101,8 @@ def main(jobs: int) -> None:
     # The middle slices of six patients from all over the fold, whatever they show.
     chosen = [int(i) for i in np.linspace(1, len(test) - 2, 6) // 3 * 3 + 1]
     flair = list(slices.sequences).index("flair")
-    kept = pictures(first, slices, chosen, flair)
+    whole = {arm: runs for arm, runs in first.items() if arm != "oracle"}
+    kept = pictures(whole, slices, chosen, flair)
     stamp("worth", values, ARMS, kept)
     picture(kept)
 
