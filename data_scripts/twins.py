@@ -73,7 +73,6 @@ def _predict(run: Experiment) -> None:
     if not (home / "result.json").is_file():
         raise FileNotFoundError(f"{home} holds no finished run: run its arm first.")
     trainer = Trainer(read_model(home).network, settings=run.settings)
+    slices = seen(run, runs_folder(), twins_of(run.data))
     with whole_or_absent(_kept(run.name)) as beside:
-        trainer.predict(seen(run, runs_folder(), twins_of(run.data))).to_csv(
-            beside, index=False
-        )
+        trainer.predict(slices).to_csv(beside, index=False)
