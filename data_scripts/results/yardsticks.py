@@ -1,7 +1,8 @@
 """Yardsticks for guidance: what else is done with masks, with sites, or with neither.
 
-In the first cohort, five seeds, trained to the end; what is not guided gets twice the
-epochs, which is the same computing. *Early stopping* takes the plain training at the
+In the first cohort, five seeds, trained to the end. What is not guided gets twice the
+epochs, which is the same computing, but for *oracle* and *crop*, which learn in half of
+them. *Early stopping* takes the plain training at the
 milestone that inner folds prefer.
 """
 
@@ -15,12 +16,12 @@ from lrpbook_lib.data import (
 from ..runs import run_arms, stamp
 from ..twins import twin_intervals
 from .common import collapsed, intervals, over_seeds
-from .protocol import GUIDED, PLAIN
+from .protocol import BASE, GUIDED, PLAIN
 from .worth import ARMS as WORTH
 
 TURNED = Augment()
 CHANGES = {
-    "crop": PLAIN.but(view="crop"),
+    "crop": BASE.but(view="crop"),
     "background erased": PLAIN.but(augment=EraseBackground(after=TURNED)),
     "background swapped": PLAIN.but(augment=SwapBackground(after=TURNED)),
     "scanner randomized": PLAIN.but(augment=RandomizeScanner(after=TURNED)),
