@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import pandas as pd
 import pytest
 
 from data_scripts import runs, twins
-from data_scripts.results import twinned
 from lrpbook_lib import results
 from lrpbook_lib.data import PhantomSettings
 from lrpbook_lib.reached import reached_digest
@@ -168,35 +166,24 @@ def test_a_change_of_behavior_is_seen():
 def test_finished_runs_are_asked_about_twins_once(tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setenv("LRPBOOK_CACHE", str(tmp_path))
-    monkeypatch.setattr(twinned, "PEOPLE", 1)
+    monkeypatch.setattr(twins, "PEOPLE", 1)
     data = PhantomData(patients=10, spacing=6.0, size=32, sequences=("t1",))
     run = Experiment(data=data, folds=2, curve="none").but(epochs=1)
-    arms = {
-        (arm, cohort): [run.but(data=replace(data, seed=cohort), view=view)]
-        for arm, view in (("plain", "whole"), ("oracle", "tumor"))
-        for cohort in (1, 2)
-    }
+    arms = {"plain": [run], "oracle": [run.but(view="tumor")]}
     with pytest.raises(FileNotFoundError, match="no finished run: run its arm first"):
-        twinned.twin_rows(arms, jobs=1)
+        twins.twin_intervals(arms, jobs=1)
     runs.run_arms(arms, jobs=1)
-    table = pd.DataFrame(twinned.twin_rows(arms, jobs=1))
-    assert len(list(tmp_path.glob("runs/*/twins.csv"))) == 4
-    people = table.groupby("cohort")["patients"].unique().map(list).to_dict()
-    assert people == {"1": [1], "2": [1], "all": [2]}
-    assert set(table["protocol"]) == {"twins"}
+    table = pd.DataFrame(twins.twin_intervals(arms, jobs=1))
+    assert len(list(tmp_path.glob("runs/*/twins.csv"))) == 2
+    assert set(table["protocol"]) == {"twins"} and set(table["patients"]) == {1}
     shares = table[table["metric"].str.startswith("by_")]
-    whole = shares.groupby(["arm", "cohort"])["estimate"].sum()
+    whole = shares.groupby("arm")["estimate"].sum()
     assert whole.to_numpy() == pytest.approx(1, abs=1e-3)
-    scores = table[table["metric"] == "score"].set_index(["arm", "cohort"])["estimate"]
     # Each is asked as it was trained.
-    assert scores["oracle", "all"] > scores["plain", "all"] + 0.2, scores
-
+    scores = table[table["metric"] == "score"].set_index("arm")["estimate"]
+    assert scores["oracle"] > scores["plain"] + 0.2, scores
     monkeypatch.setattr(twins, "_predict", None)
-    assert pd.DataFrame(twinned.twin_rows(arms, jobs=1)).equals(table)
-    first = {arm: found for (arm, cohort), found in arms.items() if cohort == 1}
-    alone = pd.DataFrame(twinned.twin_rows(first, jobs=1))
-    one = table[table["cohort"] == "1"].drop(columns="cohort")
-    assert alone.equals(one.reset_index(drop=True))
+    assert pd.DataFrame(twins.twin_intervals(arms, jobs=1)).equals(table)
 
 
 def test_a_stamp_knows_how_twins_are_compared():
@@ -282,7 +269,7 @@ def test_a_change_of_the_analysis_stales_what_uses_it(copy):
         return found
 
     every = {path.stem for path in (copy / "data_scripts/results").glob("[a-z]*.py")}
-    every -= {"common", "twinned"}
+    every -= {"common"}
     text = (copy / common).read_text()
     edit(copy, common, 'against: str | None = "plain"', "against: str | None = None")
     assert stale() == every - {"models"}

@@ -55,7 +55,9 @@ def compare(
     DataFrame
         A row an arm and metric: ``estimate``, ``low``, ``high``, ``runs``,
         ``patients`` (how many are drawn from); with ``against``, ``difference``,
-        ``difference_low`` and ``difference_high`` too.
+        ``difference_low`` and ``difference_high`` too, ``p``, twice the share of draws
+        on the other side of zero, and ``p_corrected``, by :func:`holm` for all arms
+        that the metric is compared of.
     """
     if not arms or any(not len(runs) for runs in arms.values()):
         raise ValueError("Every arm needs a run.")
@@ -77,8 +79,40 @@ def compare(
                 gap = _interval(values - base[metric], level)
                 keys = ("difference", "difference_low", "difference_high")
                 row |= dict(zip(keys, gap.values(), strict=True))
+                row["p"] = _p_value(values[1:] - base[metric][1:])
             rows.append(row | {"runs": len(runs), "patients": patients})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if "p" in table:
+        table["p_corrected"] = table.groupby("metric")["p"].transform(holm)
+    return table
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """Probabilities of several tests, corrected for their number by Holm 1979.
+
+    Parameters
+    ----------
+    p : Series
+        NaN where nothing was tested; these do not count.
+
+    Returns
+    -------
+    Series
+        In the same order: the chance of one such difference or more among all, if there
+        were none. (``holm1979``)
+    """
+    ordered = p.dropna().sort_values()
+    steps = ordered * np.arange(len(ordered), 0, -1)
+    return steps.cummax().clip(upper=1.0).reindex(p.index)
+
+
+def _p_value(gaps: np.ndarray) -> float:
+    """Two-sided, of the draws of a difference; no less than the draws can tell."""
+    known = gaps[np.isfinite(gaps)]
+    if not len(known):
+        return float("nan")
+    smaller = min((known <= 0).mean(), (known >= 0).mean())
+    return float(min(1.0, 2 * max(smaller, 1 / len(known))))
 
 
 def _must_pair(

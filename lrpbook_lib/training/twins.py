@@ -43,9 +43,19 @@ def compare_twins(
     against, level, draws, seed
     """
     tables = {arm: [twin_table(run) for run in runs] for arm, runs in arms.items()}
-    table = compare(
-        tables, against, (), level, draws, seed, by="person", measure=twin_measures
-    )
+    return compare_twin_tables(tables, against, level, draws, seed)
+
+
+def compare_twin_tables(
+    arms: Mapping[str, Sequence[pd.DataFrame]],
+    against: str | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """As :func:`compare_twins`, of tables that :func:`twin_table` has made."""
+    drawn = (level, draws, seed)
+    table = compare(arms, against, (), *drawn, by="person", measure=twin_measures)
     return table.assign(protocol="twins")
 
 

@@ -354,7 +354,7 @@ def test_twins_are_there_to_be_tested_on(tmp_path):
     data = PhantomData(patients=9, spacing=6.0, size=32, sequences=("t1",))
     slices = phantom_slices(dataclasses.replace(data, twins=1), tmp_path)
     assert len(set(slices.patient)) == 14
-    assert set(twin_facts(slices)["person"]) == {"9000"}
+    assert set(twin_facts(slices)["person"]) == {9000}
     with pytest.raises(SettingsError, match="for testing a trained network alone"):
         Experiment().but(twins=1)
 

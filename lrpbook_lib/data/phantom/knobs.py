@@ -188,20 +188,18 @@ def twin_facts(samples: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a sample: ``person`` (the name that all fourteen twins share), ``grade``
+        A row a sample: ``person`` (a number that all fourteen twins share), ``grade``
         and ``site``.
     """
-    # What somebody put before the name, as of a cohort, goes with the person.
-    pattern = re.compile(r"(.*)Phantom_[A-Z]+_(\d+)([HL])")
-    found = [pattern.fullmatch(name) for name in samples.patient]
+    found = [re.fullmatch(r"Phantom_[A-Z]+_(\d+)([HL])", p) for p in samples.patient]
     if strange := [p for p, m in zip(samples.patient, found, strict=True) if not m]:
         raise ValueError(
             f"{strange[0]} is no twin: make the phantom with twins=30, for one"
         )
     return pd.DataFrame(
         {
-            "person": [m[1] + m[2] for m in found if m],
-            "grade": [f"{m[3]}GG" for m in found if m],
+            "person": [int(m[1]) for m in found if m],
+            "grade": [f"{m[2]}GG" for m in found if m],
             "site": list(samples.site),
         }
     )
