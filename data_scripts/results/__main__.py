@@ -14,6 +14,7 @@ from ..runs import stale
 NAMES = (
     "tuning",
     "table1",
+    "schedules",
     "models",
     "dynamics",
     "audit",

@@ -78,16 +78,16 @@ def after(arms: Arms, epochs: int) -> dict[Any, list[pd.DataFrame]]:
 
 
 def pooled(
-    predictions: Mapping[tuple[str, int], Sequence[pd.DataFrame]],
+    tables: Mapping[tuple[str, int], Sequence[pd.DataFrame]], by: str = "patient"
 ) -> dict[str, list[pd.DataFrame]]:
     """Arms of several cohorts, by arm and cohort, as arms of more runs.
 
-    Patients of two cohorts are two people, whatever their names.
+    Whoever the column ``by`` names in two cohorts is two people.
     """
     arms: dict[str, list[pd.DataFrame]] = {}
-    for (arm, cohort), runs in predictions.items():
+    for (arm, cohort), runs in tables.items():
         arms.setdefault(arm, []).extend(
-            run.assign(patient=f"{cohort}/" + run["patient"]) for run in runs
+            run.assign(**{by: f"{cohort}/" + run[by].astype(str)}) for run in runs
         )
     return arms
 

@@ -15,8 +15,15 @@ import pandas as pd
 
 from lrpbook_lib.explore import before_after
 from lrpbook_lib.guidance import LRPLoss, Schedule
+from lrpbook_lib.training import (
+    compare_twin_tables,
+    summarize,
+    twin_measures,
+    twin_table,
+)
 
 from ..runs import run_arms, stamp
+from ..twins import predict_twins
 from .common import (
     COHORTS,
     EPOCHS,
@@ -34,7 +41,6 @@ from .common import (
     rows,
     tested,
 )
-from .twinned import twin_rows
 
 LATE = Schedule(delay=0.3 * EPOCHS, warmup=0.3 * EPOCHS)
 CHANGES = {
@@ -62,6 +68,10 @@ def main(jobs: int) -> None:
     predictions = run_arms(ARMS, jobs)
     first = {arm: runs for (arm, seed), runs in ARMS.items() if seed == 1}
     history = histories(first).groupby(["arm", "epoch"], sort=False)[COLUMNS].mean()
+    twins = {
+        key: [twin_table(run) for run in runs]
+        for key, runs in predict_twins(EVERY, jobs).items()
+    }
     values = {
         "intervals": compared(predictions),
         "on_the_way": [
@@ -70,7 +80,8 @@ def main(jobs: int) -> None:
             for row in intervals(pooled(after(EVERY, epochs)))
         ],
         "collapsed": collapsed(pooled(predictions)),
-        "twins": twin_rows(EVERY),
+        "twins": rows(compare_twin_tables(pooled(twins, "person"), "plain")),
+        "networks": [one for key in EVERY for one in networks(key, predictions, twins)],
         "history": rows(history.reset_index()),
     }
     slices = cohort_slices()
@@ -97,6 +108,22 @@ def compared(
     every = pooled({key: predictions[key] for key in EVERY})
     table = intervals(every, classes=("LGG", "HGG"))
     return found + [row | {"cohort": "all"} for row in table]
+
+
+def networks(
+    key: tuple[str, int],
+    predictions: Mapping[tuple[str, int], list[pd.DataFrame]],
+    twins: Mapping[tuple[str, int], list[pd.DataFrame]],
+) -> list[dict[str, Any]]:
+    """Each network by itself: its AUC at the held-out sites, and what it follows."""
+    found = []
+    for seed, (said, told) in enumerate(zip(predictions[key], twins[key], strict=True)):
+        once = twin_measures(told, np.ones((1, len(told))))
+        row = {name: round(float(value[0]), 4) for name, value in once.items()}
+        auc = summarize(said[said["part"] == "site"])["auc"]
+        who = {"arm": key[0], "cohort": key[1], "seed": seed}
+        found.append({**who, **row, "auc_site": round(auc, 4)})
+    return found
 
 
 #: The two networks that chapters and pages use, by the arms that made them.

@@ -45,7 +45,7 @@ Slices = Mapping[str, "SliceSet | str | Path"]
 
 def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     """Slices of a phantom, made once below ``folder`` and opened thereafter."""
-    home = Path(folder) / "data"
+    data, home = data.settled(), Path(folder) / "data"
     path = home / f"slices-{digest(named_by(to_dict(data)))}"
     if not path.exists():  # whole or absent: who finds it waits for nobody
         with only_one(home):
@@ -178,6 +178,20 @@ def run_experiment(
         with whole_or_absent(home / f"{name}.csv") as beside:
             table.to_csv(beside, index=name == "history")
     return found
+
+
+def seen(experiment: Experiment, folder: str | Path, slices: SliceSet) -> SliceSet:
+    """Other slices as the network of a finished run would see them, by its view.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    folder : path
+        Where it was run.
+    slices : SliceSet
+        With true tumor masks, should the view be the oracle's.
+    """
+    return fit_view(experiment.view, slices)(slices)
 
 
 def _slices(

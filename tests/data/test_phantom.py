@@ -473,5 +473,10 @@ def test_twins_stay_who_they_are_in_any_cohort():
         for n, t, e in ((20, 2, 0), (50, 3, 10))
     )
     assert few == many[:28] and len(many) == 42
+    # However they are asked for, they are made once.
+    asked = {"patients": 9, "extra_mixed": 5, "confounding": 0.0, "lgg_fraction": 1.0}
+    settled = PhantomSettings(twins=3, difficulty=0.7, **asked).settled()
+    assert settled == PhantomSettings(twins=3, difficulty=0.7)
+    assert PhantomSettings(**asked).settled() == PhantomSettings(**asked)
     others = plan_cohort(PhantomSettings(patients=50, extra_mixed=10))
     assert not {p.index for p in many} & {p.index for p in others}

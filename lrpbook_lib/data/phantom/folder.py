@@ -68,7 +68,7 @@ def make_phantom(
     Path
         `root`.
     """
-    settings = PhantomSettings.of(patients=patients, seed=seed, **knobs)
+    settings = PhantomSettings.of(patients=patients, seed=seed, **knobs).settled()
     root = Path(root).expanduser()
     with only_one(root):
         _make(root, settings, workers)
@@ -86,9 +86,10 @@ def cached_phantom(
 
     Parameters are those of :func:`make_phantom`; the folder is named by the settings.
     """
-    settings = asdict(PhantomSettings.of(patients=patients, seed=seed, **knobs))
-    folder = cache_home() / f"phantom-{digest([RECIPE, named_by(settings)])}"
-    return make_phantom(folder, workers=workers, **settings)
+    settings = PhantomSettings.of(patients=patients, seed=seed, **knobs).settled()
+    name = digest([RECIPE, named_by(asdict(settings))])
+    folder = cache_home() / f"phantom-{name}"
+    return make_phantom(folder, workers=workers, **asdict(settings))
 
 
 def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:

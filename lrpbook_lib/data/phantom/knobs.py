@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ _RANGES = {
 }
 #: Knobs that older cohorts do not know, and what these were made with.
 _LATER = {"extra_mixed": 0, "twins": 0}
+#: Knobs that count for nothing where there are twins.
+_IDLE: tuple[str, ...] = ("patients", "lgg_fraction", "mixed_fraction", "extra_mixed")
+_IDLE += ("confounding", "ventricle_confounding")
 #: The first numbers of further patients and of twins: whatever the size of the cohort,
 #: they are the same people.
 _EXTRA, _TWINS = 5000, 9000
@@ -61,10 +64,9 @@ class PhantomSettings:
         large test at sites that nobody was trained on. The others stay who they are.
     twins
         Counterfactual twins, and nobody else: so many new people, each drawn with
-        either grade at each site, all else equal. Then `patients`, `extra_mixed` and
-        what decides on grade and site count for nothing, and ventricles know nothing
-        of the grade. The scanners are those of any cohort with this seed. See
-        :func:`twin_facts`.
+        either grade at each site, all else equal, on the scanners of any cohort with
+        this seed. Then `patients`, `extra_mixed`, the shares and what confounds count
+        for nothing. See :func:`twin_facts`.
     """
 
     patients: int = 120
@@ -97,6 +99,11 @@ class PhantomSettings:
         """Knobs as numbers of the kind of their defaults: 2 and 2.0 are one cohort."""
         kinds: dict[str, Any] = {f.name: type(f.default) for f in fields(cls)}
         return cls(**{k: kinds[k](v) if k in kinds else v for k, v in knobs.items()})
+
+    def settled(self) -> Self:
+        """The same, with what counts for nothing at its default, to be named by."""
+        given: dict[str, Any] = {f.name: f.default for f in fields(PhantomSettings)}
+        return replace(self, **{k: given[k] for k in _IDLE}) if self.twins else self
 
 
 def named_by(knobs: Mapping[str, Any]) -> dict[str, Any]:

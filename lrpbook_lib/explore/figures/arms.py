@@ -12,8 +12,12 @@ from plotly.subplots import make_subplots
 from lrpbook_lib.explore.figures.alt import titled
 from lrpbook_lib.explore.palette import SERIES, diverging
 
-#: The two protocols of the book, by the name that predictions give to their part.
-PROTOCOLS = {"patients": "held-out patients", "site": "held-out sites"}
+#: The protocols of the book, by the name that tables give to them.
+PROTOCOLS = {
+    "patients": "held-out patients",
+    "site": "held-out sites",
+    "twins": "counterfactual twins",
+}
 
 
 def arms_figure(
@@ -51,7 +55,7 @@ def arms_figure(
             if part.empty:
                 continue
             x = part["estimate"]
-            symbol = ("circle", "diamond-open")[nth]
+            symbol = ("circle", "diamond-open", "square")[nth]
             fig.add_scatter(
                 x=x,
                 y=part.index,
@@ -96,7 +100,7 @@ def arms_table(
     table : DataFrame
         As for :func:`arms_figure`.
     metrics : sequence of str
-    protocol : {"patients", "site"}
+    protocol : {"patients", "site", "twins"}
 
     Returns
     -------
