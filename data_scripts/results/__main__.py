@@ -23,6 +23,7 @@ NAMES = (
     "ablations",
     "shares",
     "cheng",
+    "brats_sites",
     "tcga_lgg",
 )
 
