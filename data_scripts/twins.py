@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from joblib import delayed
 
+from lrpbook_lib.data import SliceSet
 from lrpbook_lib.files import in_processes, usable_cores, whole_or_absent
 from lrpbook_lib.training import (
     Experiment,
@@ -20,7 +21,7 @@ from lrpbook_lib.training import (
     compare_twins,
     read_model,
 )
-from lrpbook_lib.training.running import phantom_slices
+from lrpbook_lib.training.running import phantom_slices, seen
 
 from .results.common import rows
 from .runs import Arms, runs_folder
@@ -44,7 +45,9 @@ def predict_twins(arms: Arms, jobs: int = 0) -> dict[Any, list[pd.DataFrame]]:
     runs = {run.name: run for runs in arms.values() for run in runs}
     waiting = [run for name, run in runs.items() if not _kept(name).is_file()]
     for run in waiting:
-        _twins(run)  # made here, on all cores, not by one process while others wait
+        twins_of(
+            run.data
+        )  # made here, on all cores, not by one process while others wait
     calls = (delayed(_predict)(run) for run in waiting)
     for _ in in_processes(calls, jobs or usable_cores(), len(runs), "runs on twins"):
         pass
@@ -58,10 +61,11 @@ def _kept(name: str) -> Path:
     return runs_folder() / name / "twins.csv"
 
 
-def _twins(run: Experiment) -> Any:
-    if not isinstance(run.data, PhantomData):
-        raise ValueError(f"{run.data!r} is no phantom: only of those there are twins.")
-    return phantom_slices(replace(run.data, twins=PEOPLE), runs_folder())
+def twins_of(data: PhantomData | str) -> SliceSet:
+    """The slices of the twins of a cohort: new people, its own scanners."""
+    if not isinstance(data, PhantomData):
+        raise ValueError(f"{data!r} is no phantom: only of those there are twins.")
+    return phantom_slices(replace(data, twins=PEOPLE), runs_folder())
 
 
 def _predict(run: Experiment) -> None:
@@ -69,5 +73,6 @@ def _predict(run: Experiment) -> None:
     if not (home / "result.json").is_file():
         raise FileNotFoundError(f"{home} holds no finished run: run its arm first.")
     trainer = Trainer(read_model(home).network, settings=run.settings)
+    slices = seen(run, runs_folder(), twins_of(run.data))
     with whole_or_absent(_kept(run.name)) as beside:
-        trainer.predict(_twins(run)).to_csv(beside, index=False)
+        trainer.predict(slices).to_csv(beside, index=False)

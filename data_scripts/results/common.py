@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lrpbook_lib.data import Augment, SliceRecipe, SliceSet
-from lrpbook_lib.guidance import LRPLoss
+from lrpbook_lib.data import SliceRecipe, SliceSet
 from lrpbook_lib.training import (
     Experiment,
     PhantomData,
@@ -29,28 +28,11 @@ SEEDS = 5
 #: Three slices a patient, 6 mm apart: more patients for the same computing.
 THREE = SliceRecipe(hgg_slices=3, lgg_slices=3, hgg_gap=6.0, lgg_gap=6.0)
 
-#: Other patients than those of the chapters, who have seed 0, and 150 more at sites
-#: that treat both grades, whom no network is trained on.
-COHORTS = tuple(
-    PhantomData(patients=240, seed=s, size=64, recipe=THREE, extra_mixed=150)
-    for s in (1, 2, 3)
-)
+#: Other patients than those of the chapters, who have seed 0.
+COHORT = PhantomData(patients=240, seed=1, size=64, recipe=THREE)
 
-#: Long enough for nothing to change any more; shorter trainings are its beginnings.
-EPOCHS = 40
-MILESTONES = (10, 20)
-
-#: What every arm starts from; what an arm changes is written where the arm is.
-BASE = Experiment(
-    data=COHORTS[0],
-    settings=TrainSettings(epochs=EPOCHS),
-    curve="none",
-    milestones=MILESTONES,
-    average=10,
-)
-#: As ``tuning`` has chosen, on patients of the training sites.
-PLAIN = BASE
-GUIDED = BASE.but(loss=LRPLoss(1), guided=0.5, augment=Augment())
+#: Every arm has this budget; what an arm changes is written where the arm is.
+BASE = Experiment(data=COHORT, settings=TrainSettings(epochs=10), curve="none")
 
 
 def over_seeds(experiment: Experiment, seeds: int = SEEDS) -> list[Experiment]:
@@ -59,37 +41,13 @@ def over_seeds(experiment: Experiment, seeds: int = SEEDS) -> list[Experiment]:
 
 
 def cohort_slices() -> SliceSet:
-    """The slices of the first cohort."""
-    return phantom_slices(COHORTS[0], runs_folder())
+    """The slices of the cohort."""
+    return phantom_slices(COHORT, runs_folder())
 
 
 def tested(run: Experiment, slices: SliceSet) -> SliceSet:
     """The slices of held-out patients that a run is tested on."""
     return slices.subset(split(run, slices)["patients"])
-
-
-def after(arms: Arms, epochs: int) -> dict[Any, list[pd.DataFrame]]:
-    """The predictions of every arm at a milestone of its training."""
-    name = f"predictions_{epochs:04d}.csv"
-    return {
-        arm: [pd.read_csv(runs_folder() / run.name / name) for run in runs]
-        for arm, runs in arms.items()
-    }
-
-
-def pooled(
-    tables: Mapping[tuple[str, int], Sequence[pd.DataFrame]], by: str = "patient"
-) -> dict[str, list[pd.DataFrame]]:
-    """Arms of several cohorts, by arm and cohort, as arms of more runs.
-
-    Whoever the column ``by`` names in two cohorts is two people.
-    """
-    arms: dict[str, list[pd.DataFrame]] = {}
-    for (arm, cohort), runs in tables.items():
-        arms.setdefault(arm, []).extend(
-            run.assign(**{by: f"{cohort}/" + run[by].astype(str)}) for run in runs
-        )
-    return arms
 
 
 def histories(arms: Arms) -> pd.DataFrame:

@@ -1,63 +1,26 @@
-"""What guidance is worth: plain training, the paper's powers and an oracle, to the end.
+"""Experiment 1 of the paper: plain training against LRPLoss with powers 1, 2 and 3."""
 
-Three cohorts, five seeds each, every seed with a test fold of its own; 150 patients a
-cohort come from sites that no network was trained on, and are never looked at before.
-*Late* begins as the book once did, when three tenths of the training are over. The
-*oracle* is plain training on the tumor alone.
-"""
-
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lrpbook_lib.explore import before_after
-from lrpbook_lib.guidance import LRPLoss, Schedule
-from lrpbook_lib.training import (
-    compare_twin_tables,
-    summarize,
-    twin_measures,
-    twin_table,
-)
+from lrpbook_lib.guidance import CrossEntropy, LRPLoss
 
 from ..runs import run_arms, stamp
-from ..twins import predict_twins
 from .common import (
-    COHORTS,
-    EPOCHS,
-    GUIDED,
-    MILESTONES,
-    PLAIN,
-    after,
+    BASE,
     cohort_slices,
-    collapsed,
     histories,
     intervals,
     over_seeds,
     pictures,
-    pooled,
     rows,
     tested,
 )
 
-LATE = Schedule(delay=0.3 * EPOCHS, warmup=0.3 * EPOCHS)
-CHANGES = {
-    "plain": PLAIN,
-    "power 1": GUIDED,
-    "power 1, late": GUIDED.but(schedule=LATE),
-    "oracle": PLAIN.but(view="tumor"),
-}
-#: Every arm in every cohort, by both.
-EVERY = {
-    (arm, data.seed): over_seeds(start.but(data=data))
-    for data in COHORTS
-    for arm, start in CHANGES.items()
-}
-#: The other powers of the paper, in the first cohort.
-POWERS = {(f"power {k}", 1): over_seeds(GUIDED.but(loss=LRPLoss(k))) for k in (2, 3)}
-ARMS = {**EVERY, **POWERS}
+LOSSES = {"plain": CrossEntropy(), **{f"power {k}": LRPLoss(k) for k in (1, 2, 3)}}
+ARMS = {arm: over_seeds(BASE.but(loss=loss)) for arm, loss in LOSSES.items()}
 
 #: What a history tells that a table does not: how the loss came to its numbers.
 COLUMNS = ["train_ce", "train_score", "weight", "gradient_share", "applied_share"]
@@ -66,64 +29,19 @@ COLUMNS = ["train_ce", "train_score", "weight", "gradient_share", "applied_share
 def main(jobs: int) -> None:
     """Run, compare, stamp."""
     predictions = run_arms(ARMS, jobs)
-    first = {arm: runs for (arm, seed), runs in ARMS.items() if seed == 1}
-    history = histories(first).groupby(["arm", "epoch"], sort=False)[COLUMNS].mean()
-    twins = {
-        key: [twin_table(run) for run in runs]
-        for key, runs in predict_twins(EVERY, jobs).items()
-    }
+    history = histories(ARMS).groupby(["arm", "epoch"], sort=False)[COLUMNS].mean()
     values = {
-        "intervals": compared(predictions),
-        "on_the_way": [
-            row | {"epochs": epochs}
-            for epochs in MILESTONES
-            for row in intervals(pooled(after(EVERY, epochs)))
-        ],
-        "collapsed": collapsed(pooled(predictions)),
-        "twins": rows(compare_twin_tables(pooled(twins, "person"), "plain")),
-        "networks": [one for key in EVERY for one in networks(key, predictions, twins)],
+        "intervals": intervals(predictions, classes=("LGG", "HGG")),
         "history": rows(history.reset_index()),
     }
     slices = cohort_slices()
-    test = tested(first["plain"][0], slices)
+    test = tested(ARMS["plain"][0], slices)
     # The middle slices of six patients from all over the fold, whatever they show.
     chosen = [int(i) for i in np.linspace(1, len(test) - 2, 6) // 3 * 3 + 1]
     flair = list(slices.sequences).index("flair")
-    kept = pictures(first, slices, chosen, flair)
+    kept = pictures(ARMS, slices, chosen, flair)
     stamp("table1", values, ARMS, kept)
     picture(kept)
-
-
-def compared(
-    predictions: Mapping[tuple[str, int], list[pd.DataFrame]],
-) -> list[dict[str, Any]]:
-    """Each cohort by itself, and all of them: the column ``cohort`` tells which."""
-    found = []
-    for cohort in [data.seed for data in COHORTS]:
-        arms = {
-            arm: runs for (arm, seed), runs in predictions.items() if seed == cohort
-        }
-        table = intervals(arms, classes=("LGG", "HGG"))
-        found += [row | {"cohort": str(cohort)} for row in table]
-    every = pooled({key: predictions[key] for key in EVERY})
-    table = intervals(every, classes=("LGG", "HGG"))
-    return found + [row | {"cohort": "all"} for row in table]
-
-
-def networks(
-    key: tuple[str, int],
-    predictions: Mapping[tuple[str, int], list[pd.DataFrame]],
-    twins: Mapping[tuple[str, int], list[pd.DataFrame]],
-) -> list[dict[str, Any]]:
-    """Each network by itself: its AUC at the held-out sites, and what it follows."""
-    found = []
-    for seed, (said, told) in enumerate(zip(predictions[key], twins[key], strict=True)):
-        once = twin_measures(told, np.ones((1, len(told))))
-        row = {name: round(float(value[0]), 4) for name, value in once.items()}
-        auc = summarize(said[said["part"] == "site"])["auc"]
-        who = {"arm": key[0], "cohort": key[1], "seed": seed}
-        found.append({**who, **row, "auc_site": round(auc, 4)})
-    return found
 
 
 #: The two networks that chapters and pages use, by the arms that made them.

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from lrpbook_lib.data import Augment
-from lrpbook_lib.guidance import LRPLoss
 from lrpbook_lib.training import Experiment, summarize
 
 from ..runs import run_arms, runs_folder, stamp
-from .common import BASE, over_seeds
+from .common import over_seeds
+from .protocol import BASE, GUIDED
 
 SEEDS = 2
 RATES = (3e-4, 1e-3, 3e-3)
@@ -24,7 +24,7 @@ AUGMENTS = {"as they are": None, "augmented": Augment()}
 
 SEARCHED = {
     "plain": BASE,
-    "guided": BASE.but(loss=LRPLoss(1), guided=0.5),
+    "guided": GUIDED,
 }
 
 

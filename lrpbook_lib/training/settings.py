@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from lrpbook_lib.data import Augment
@@ -153,3 +154,8 @@ class Hardware:
             raise ValueError(
                 f"precision is {self.precision!r}; it takes '32-true' or 'bf16-mixed'."
             )
+
+    @property
+    def device(self) -> torch.device:
+        """The first device, for what is trained beside."""
+        return Fabric(accelerator=self.accelerator, devices=1).device
