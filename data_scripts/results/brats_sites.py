@@ -26,7 +26,8 @@ from lrpbook_lib.training import Experiment, auc, bootstrap_interval
 from lrpbook_lib.training.running import split
 
 from ..runs import Arms, run_arms, stamp
-from .common import BASE, SEEDS, intervals, over_seeds
+from .common import SEEDS, intervals, over_seeds
+from .protocol import BASE
 from .real import candidates, choose, settled
 from .tuning import RATES
 

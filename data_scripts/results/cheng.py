@@ -14,7 +14,8 @@ from lrpbook_lib.data import SliceSet, cheng_slices
 from lrpbook_lib.guidance import LRPLoss, Schedule, SelfNormalizedLoss
 
 from ..runs import Arms, stamp
-from .common import BASE, pictures, tested
+from .common import pictures, tested
+from .protocol import BASE
 from .real import every, judge, settled
 
 FILE = "cheng/cheng_128.npz"
@@ -26,6 +27,7 @@ CHANGES = {
     "plain": START,
     "power 1": GUIDED,
     "self-normalized": GUIDED.but(loss=SelfNormalizedLoss(1)),
+    "crop": START.but(view="crop"),
     "oracle": START.but(view="tumor"),
 }
 RATES = (1e-3,)

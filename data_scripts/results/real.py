@@ -17,7 +17,8 @@ from lrpbook_lib.data import SliceSet
 from lrpbook_lib.training import Experiment
 
 from ..runs import Arms, run_arms
-from .common import MILESTONES, after, intervals, over_seeds, rows
+from .common import intervals, over_seeds, rows
+from .protocol import MILESTONES, after
 from .tuning import AUGMENTS, MILESTONES as ON_THE_WAY, SEEDS, found
 
 Changes = Mapping[str, Experiment]

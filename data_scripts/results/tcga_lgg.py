@@ -8,7 +8,7 @@ from lrpbook_lib.data import tcga_lgg_slices
 from lrpbook_lib.guidance import LRPLoss
 
 from ..runs import Arms, stamp
-from .common import BASE
+from .protocol import BASE
 from .real import every, judge
 
 FILE = "tcga_lgg/tcga_lgg_128.npz"
