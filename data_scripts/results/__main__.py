@@ -16,6 +16,7 @@ NAMES = (
     "worth",
     "models",
     "schedules",
+    "yardsticks",
     "table1",
     "dynamics",
     "audit",

@@ -1,4 +1,9 @@
 from .augment import Augment as Augment, Augmented as Augmented
+from .backgrounds import (
+    EraseBackground as EraseBackground,
+    RandomizeScanner as RandomizeScanner,
+    SwapBackground as SwapBackground,
+)
 from .cases.case import Case as Case, CaseList as CaseList, duplicates as duplicates
 from .cases.finding import find_cases as find_cases
 from .cases.own import own_case as own_case
