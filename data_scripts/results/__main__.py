@@ -25,6 +25,7 @@ NAMES = (
     "ablations",
     "shares",
     "cheng",
+    "brats_sites",
     "tcga_lgg",
 )
 
