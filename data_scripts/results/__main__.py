@@ -13,8 +13,11 @@ from ..runs import stale
 #: In the order of the book, which is also that of what matters most.
 NAMES = (
     "tuning",
-    "table1",
+    "worth",
     "models",
+    "schedules",
+    "yardsticks",
+    "table1",
     "dynamics",
     "audit",
     "losses",
@@ -22,6 +25,7 @@ NAMES = (
     "ablations",
     "shares",
     "cheng",
+    "brats_sites",
     "tcga_lgg",
 )
 

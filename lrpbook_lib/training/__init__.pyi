@@ -31,6 +31,7 @@ from .plain import (
 )
 from .running import (
     run_experiment as run_experiment,
+    seen as seen,
 )
 from .settings import (
     Hardware as Hardware,
@@ -45,4 +46,10 @@ from .trained import (
 )
 from .trainer import (
     Trainer as Trainer,
+)
+from .twins import (
+    compare_twin_tables as compare_twin_tables,
+    compare_twins as compare_twins,
+    twin_measures as twin_measures,
+    twin_table as twin_table,
 )
