@@ -20,6 +20,7 @@ from .phantom.knobs import (
     twin_facts as twin_facts,
 )
 from .samples import SliceSet as SliceSet
+from .sets.brats_t1ce import brats_t1ce_slices as brats_t1ce_slices
 from .sets.cheng import cheng_slices as cheng_slices
 from .sets.tcga_lgg import tcga_lgg_slices as tcga_lgg_slices
 from .sites import site_facts as site_facts, site_predicts_grade as site_predicts_grade
