@@ -23,6 +23,7 @@ from lrpbook_lib.data import Augment, SwapBackground
 from lrpbook_lib.explore import before_after
 from lrpbook_lib.guidance import Schedule
 from lrpbook_lib.training import (
+    compare_crossed,
     compare_twin_tables,
     summarize,
     twin_measures,
@@ -31,7 +32,7 @@ from lrpbook_lib.training import (
 from lrpbook_lib.training.running import phantom_slices
 
 from ..runs import run_arms, runs_folder, stamp
-from ..twins import predict_twins
+from ..twins import cross_twins, predict_twins
 from .common import (
     collapsed,
     histories,
@@ -99,6 +100,11 @@ def main(jobs: int) -> None:
         "collapsed": collapsed(pooled(predictions)),
         "twins": by_cohort(
             twins, "person", lambda arms: rows(compare_twin_tables(arms, "plain"))
+        ),
+        "crossed": by_cohort(
+            cross_twins(ARMS, jobs),
+            "person",
+            lambda arms: rows(compare_crossed(arms, "plain")),
         ),
         "networks": [one for key in ARMS for one in networks(key, predictions, twins)],
         "history": rows(history.reset_index()),
