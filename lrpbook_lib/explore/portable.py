@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,12 +99,13 @@ def portable(
 class _Maps(nn.Module):
     """Logits and the map of every class, of a network that has maps of its own."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.maps(x)
+        network: Any = self.network
+        return network.maps(x)
 
 
 def portable_maps(network: nn.Module, x: Tensor) -> bytes:

@@ -98,9 +98,12 @@ class SegmentationExplorer(PageWidget):
         self._tones = np.moveaxis(tones[..., None, None], 2, 0)
         self._codes = codes
         self._gray = gray_levels(np.asarray(slices.images)[:, channel])
-        self._network = None if network is None else copy.deepcopy(network).eval()
-        assets, self.offline_note, said = {}, "", []
+        self._network: Any = copy.deepcopy(network)
+        self.offline_note = ""
+        assets: dict[str, bytes] = {}
+        said: list[list[float]] = []
         if self._network is not None:
+            self._network.eval()
             images = torch.from_numpy(self._image(range(len(slices))))
             said = logits_of(self._network, images).softmax(1).tolist()
             try:
