@@ -24,14 +24,13 @@ from lrpbook_lib.results import (
     read_result,
     write_result,
 )
-from lrpbook_lib.training import Experiment, PhantomData, run_experiment, run_grid
+from lrpbook_lib.training import Experiment, PhantomData, run_grid
 from lrpbook_lib.training.behavior import (
     behavior,
     changes,
     comparison,
     twin_comparison,
 )
-from lrpbook_lib.training.grid import Task
 from lrpbook_lib.training.plain import chosen, defaults
 
 Arms = Mapping[Any, Sequence[Experiment]]
@@ -56,17 +55,14 @@ def guard(experiments: Iterable[Experiment]) -> None:
 
 
 def run_arms(
-    arms: Arms, jobs: int, slices: Any = None, task: Task = run_experiment
+    arms: Arms, jobs: int, slices: Any = None
 ) -> dict[Any, list[pd.DataFrame]]:
-    """Run what has not been run, and read the predictions of every arm.
-
-    What a run is, ``task`` says: see :func:`~lrpbook_lib.training.run_grid`.
-    """
+    """Run what has not been run, and read the predictions of every arm."""
     folder = runs_folder()
     # All of them side by side, seed by seed: a run that was cut short tells most.
     grid = sorted(_all(arms), key=lambda e: e.settings.seed)
     guard(grid)
-    table = run_grid(grid, folder, jobs=jobs, slices=slices, task=task)
+    table = run_grid(grid, folder, jobs=jobs, slices=slices)
     failed = table[table["status"] != "done"]
     if len(failed):
         raise RuntimeError(f"{len(failed)} runs failed: {failed['error'].iloc[0]}")
