@@ -1,7 +1,7 @@
 """Experiment 2 of the paper: SliceNet epoch by epoch, plain against power 1.
 
 The paper guides from the first step on, and says that this speeds up the beginning. The
-library begins after three epochs, the book once began when three tenths were over.
+library begins after three epochs.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from lrpbook_lib.training.running import phantom_slices
 
 from ..runs import run_arms, runs_folder, stamp
 from .common import histories, in_bytes, intervals, over_seeds, rows, tested
-from .protocol import BASE, EPOCHS, GUIDED
+from .protocol import BASE, GUIDED
 
 #: Curves of single epochs: no averages, and a small test at the held-out sites.
 CURVES = {"curve": "both", "snapshots": 6, "milestones": (), "average": 0}
@@ -20,7 +20,6 @@ CHANGES = {
     "plain": BASE,
     "power 1": GUIDED,
     "power 1 at once": GUIDED.but(schedule=Schedule()),
-    "power 1 late": GUIDED.but(schedule=Schedule(0.3 * EPOCHS, 0.3 * EPOCHS)),
 }
 ARMS = {
     arm: over_seeds(start.but(model="SliceNet", extra_mixed=0, **CURVES))

@@ -19,14 +19,11 @@ from .protocol import COHORTS, EPOCHS, GUIDED, PLAIN
 
 WARMUP = 3
 #: Epochs before guidance begins; 3 is the default.
-DELAYS = (0, 1, 3, 9, 18, 30)
+DELAYS = (0, 3, 9, 18, 30)
 FEW = (0, 3, 18)
 
-#: Guidance for ten epochs only, and guidance that comes and goes.
-OTHERS = {
-    "first 10 only": Schedule(warmup=WARMUP, until=10),
-    "5 on, 5 off": Schedule(warmup=WARMUP, pulse=5),
-}
+#: Guidance at the beginning only.
+OTHERS = {"first 10 only": Schedule(warmup=WARMUP, until=10)}
 
 
 def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]:

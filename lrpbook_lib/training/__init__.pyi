@@ -31,6 +31,7 @@ from .plain import (
 )
 from .running import (
     run_experiment as run_experiment,
+    seen as seen,
 )
 from .settings import (
     Hardware as Hardware,

@@ -38,7 +38,7 @@ from .plain import to_dict
 from .settings import Hardware
 from .trained import read_model
 from .trainer import Trainer
-from .views import fit_view
+from .views import VIEWS
 
 Slices = Mapping[str, "SliceSet | str | Path"]
 
@@ -131,8 +131,19 @@ def run_experiment(
     began = time.perf_counter()
     data = _slices(experiment, folder, slices)
     parts = {name: data.subset(rows) for name, rows in split(experiment, data).items()}
-    look = fit_view(experiment.view, masked(experiment, parts["train"]))
-    parts = {name: look(part) for name, part in parts.items()}
+    hardware = hardware or Hardware()
+    view = VIEWS[experiment.view].fit(
+        masked(experiment, parts["train"]),
+        home / "view",
+        experiment.settings.seed,
+        hardware.device,
+    )
+    facts = {
+        f"{name}_{key}": value
+        for name, part in parts.items()
+        for key, value in view.facts(part).items()
+    }
+    parts = {name: view(part) for name, part in parts.items()}
     torch.manual_seed(experiment.settings.seed)
     network = NETWORKS[experiment.model](
         channels=data.images.shape[1],
@@ -169,9 +180,9 @@ def run_experiment(
         for name, table in predictions.groupby("part", sort=False)
         for key, value in summarize(table, data.classes).items()
     }
-    found |= {f"{name}_slices": len(part) for name, part in parts.items()}
+    found |= facts | {f"{name}_slices": len(part) for name, part in parts.items()}
     found["seconds"] = float(history["seconds"].sum())
-    found["cpu_seconds"] = float(history["cpu_seconds"].sum())
+    found["cpu_seconds"] = float(history["cpu_seconds"].sum()) + view.cpu_seconds
     found["wall_seconds"] = time.perf_counter() - began
     found["device"] = str(trainer.fabric.device)
     for name, table in {"history": history, "predictions": predictions}.items():
@@ -191,7 +202,8 @@ def seen(experiment: Experiment, folder: str | Path, slices: SliceSet) -> SliceS
     slices : SliceSet
         With true tumor masks, should the view be the oracle's.
     """
-    return fit_view(experiment.view, slices)(slices)
+    view, home = VIEWS[experiment.view], experiment.home(folder)
+    return view.read(home / "view", slices.images.shape[1])(slices)
 
 
 def _slices(

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from lrpbook_lib.data import Augment
+from lrpbook_lib.data.augment import Transform
 from lrpbook_lib.guidance import CrossEntropy, Schedule
 from lrpbook_lib.lrp.start import Start
 
@@ -53,7 +55,9 @@ class TrainSettings:
         Whose relevance is trained: the true class (the paper), or the predicted one
         (the paper's code as published). Scores are always of the true class.
     augment
-        What happens to images and masks on the way in; None for nothing.
+        What happens to images and masks on the way in, an
+        :class:`~lrpbook_lib.data.Augment` or another transform, e.g.
+        :class:`~lrpbook_lib.data.SwapBackground`; None for nothing.
     seed
         Order of batches, dropout and augmentation follow from it. The weights do not:
         the model comes with its own.
@@ -73,7 +77,7 @@ class TrainSettings:
     judge: str | None = None
     start: Start = "logit"
     explain: Literal["label", "predicted"] = "label"
-    augment: Augment | None = None
+    augment: Augment | Transform | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -153,3 +157,8 @@ class Hardware:
             raise ValueError(
                 f"precision is {self.precision!r}; it takes '32-true' or 'bf16-mixed'."
             )
+
+    @property
+    def device(self) -> torch.device:
+        """The first device, for what is trained beside."""
+        return Fabric(accelerator=self.accelerator, devices=1).device
