@@ -32,8 +32,9 @@ def result():
     every = [row(arm, "auc", *v, AUC["plain"][0]) for arm, v in AUC.items()]
     every += [row(arm, "score", v, v, v, SCORE["plain"]) for arm, v in SCORE.items()]
     alone = [each | {"cohort": "1", "estimate": 0.123} for each in every]
+    every = [each for each in every if each["arm"] != "power 1, late"]
     twins = [
-        row("power 1", name, value, value, value, base, protocol="twins")
+        row("power 1", name, value, value, value, base, protocol="twins", cohort="all")
         for name, value, base in (("by_grade", 0.62, 0.3), ("by_scanner", 0.05, 0.28))
     ]
     networks = [
@@ -67,6 +68,7 @@ def test_findings_are_those_of_all_cohorts():
     assert "0.87 [0.84, 0.90]: +0.16 [+0.12, +0.20], 80% of the way" in first
     assert "at 0.91 [0.89, 0.93]" in first
     assert "by +0.45 [+0.41, +0.49], but the AUC only by +0.02 [-0.02, +0.06]" in second
+    assert "in the same cohort, by +0.16 [+0.12, +0.20]" in second
     assert "30% of its variance goes by the grade and 28% by the scanner" in third
     assert "62% and 5% in guided ones" in third
     assert "of 2 guided networks" in third
