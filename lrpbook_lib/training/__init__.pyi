@@ -12,6 +12,10 @@ from .checkpoint import (
 from .comparison import (
     compare as compare,
 )
+from .crossed import (
+    compare_crossed as compare_crossed,
+    cross as cross,
+)
 from .experiment import (
     Experiment as Experiment,
     PhantomData as PhantomData,
@@ -21,6 +25,10 @@ from .finite import (
 )
 from .grid import (
     run_grid as run_grid,
+)
+from .groups import (
+    GroupBalanced as GroupBalanced,
+    GroupDRO as GroupDRO,
 )
 from .metrics import (
     auc as auc,
