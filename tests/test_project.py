@@ -281,9 +281,7 @@ def test_the_readme_says_what_was_found():
     from lrpbook_lib.results import read_arrays, read_result
 
     worth, text = read_result("worth"), (ROOT / "README.md").read_text()
-    assert findings(worth), (
-        "the numbers carry what it says of late guidance and of maps"
-    )
+    assert findings(worth), "the numbers carry what it says"
     assert in_short(worth) in " ".join(text.split())
     # Its picture: the alternative text says where most of the relevance lies.
     kept, some = read_arrays("worth"), slice(1, None, 2)
