@@ -97,6 +97,12 @@ def _answers(worth: Mapping[str, Any]) -> str:
     auc, bound = (arm_row(there, a, "auc", "site") for a in ("power 1", "oracle"))
     score = arm_row(there, "power 1", "score", "site")
     _holds(auc.high < bound.low, "in one cohort the answers stay behind")
+    crossed = _cohort(worth["crossed"], worst)
+    around, within = (
+        arm_row(crossed, "power 1", f"by_scanner_{where}", "crossed")
+        for where in ("around", "in_tumor")
+    )
+    _holds(around.low > 5 * within.estimate, "the scanner around the tumor decides")
     return (
         f"**A moved map is not a moved decision.** At the same computing the AUC on "
         f"these sites rises from {estimate_text(table, 'plain', 'auc', 'site')} to "
@@ -104,8 +110,9 @@ def _answers(worth: Mapping[str, Any]) -> str:
         f"{difference_text(table, 'power 1', 'auc', 'site')}: "
         f"{guided.difference / oracle.difference:.0%} of the way to an oracle that is "
         f"shown the tumor alone. In one of three cohorts it ends at "
-        f"{auc.estimate:.2f}, with a map to {score.estimate:.0%} in the tumor, where "
-        f"the oracle reaches {bound.estimate:.2f}."
+        f"{auc.estimate:.2f}, where the oracle reaches {bound.estimate:.2f}: the map "
+        f"lies in the tumor to {score.estimate:.0%}, and {around.estimate:.0%} of what "
+        f"moves the answers is the scanner *around* it."
     )
 
 
