@@ -5,9 +5,13 @@ import pandas as pd
 import pytest
 
 from lrpbook_lib.explore import (
+    arm_row,
     arms_figure,
+    arms_table,
     causes_figure,
     curves_figure,
+    difference_text,
+    estimate_text,
     front_figure,
     knobs_figure,
     networks_figure,
@@ -62,6 +66,24 @@ def test_an_arm_is_a_dot_with_its_interval_in_the_panel_of_its_metric():
         (0.125, "x2"),
     ]
     assert "score held-out patients: plain 0.20, guided 0.70" in fig.layout.meta["alt"]
+
+
+def test_a_row_is_told_with_its_interval_and_two_of_one_name_are_refused():
+    table = pd.concat([results({"plain": 0.7}), results({"plain": 0.4}, "score")])
+    table = table.assign(difference=0.05, difference_low=-0.1, difference_high=0.2)
+    assert arm_row(table, "plain", "score", "patients").estimate == 0.4
+    assert estimate_text(table, "plain", "auc", "patients") == "0.70 [0.60, 0.90]"
+    told = difference_text(table, "plain", "auc", "patients")
+    assert told == "+0.05 [-0.10, +0.20]"
+    wide = arms_table(table, {"score": "tumor score", "auc": "AUC"}, "patients")
+    assert wide.loc["plain"].to_dict() == {
+        "tumor score": "0.40 [0.30, 0.60]",
+        "AUC": "0.70 [0.60, 0.90]",
+    }
+    with pytest.raises(KeyError, match="plain, auc, site; the table has 0"):
+        arm_row(table, "plain", "auc", "site")
+    with pytest.raises(KeyError, match="the table has 2"):
+        estimate_text(pd.concat([table, table]), "plain", "auc", "patients")
 
 
 def test_arms_stand_in_the_order_asked_for_and_those_without_a_metric_are_left_out():
