@@ -10,8 +10,10 @@ from lrpbook_lib.explore import (
     front_figure,
     knobs_figure,
     networks_figure,
+    trend_figure,
 )
 from lrpbook_lib.explore.figures.curves import pareto_front
+from lrpbook_lib.guidance import LOSSES
 
 
 def results(values, metric="auc", protocol="patients"):
@@ -127,19 +129,57 @@ def test_the_front_is_what_nothing_dominates(seed):
 def test_a_loss_is_one_line_over_its_strengths_and_the_front_runs_through_the_best():
     table = pd.concat(
         [
-            results({"L1 1": 0.5, "L1 10": 0.7, "LRPLoss 1": 0.6, "bad 1": 0.4}),
-            results(
-                {"L1 1": 0.9, "L1 10": 0.2, "LRPLoss 1": 0.6, "bad 1": 0.1}, "score"
-            ),
+            results({"plain": 0.3, "L1 1": 0.5, "L1 10": 0.7, "LRP 1": 0.6}),
+            results({"plain": 0.1, "L1 1": 0.9, "L1 10": 0.2, "LRP 1": 0.6}, "score"),
             results({"L1 1": 0.0}, protocol="site"),
         ]
     )
     fig = front_figure(table, "auc", "score", "patients", "Front")
     by_name = {trace.name: trace for trace in fig.data}
-    assert list(by_name) == ["L1", "LRPLoss", "bad", "Pareto front"]
-    assert list(by_name["L1"].text) == ["L1 1", "L1 10"]
+    assert list(by_name) == ["plain", "L1", "LRP", "Pareto front"]
     assert list(by_name["Pareto front"].x) == [0.5, 0.6, 0.7]
-    assert "L1 1, LRPLoss 1, L1 10" in fig.layout.meta["alt"]
+    assert "L1 1, LRP 1, L1 10" in fig.layout.meta["alt"]
+    # Each dot has its strength beside it, and its intervals both ways.
+    l1 = by_name["L1"]
+    assert list(l1.text) == ["1", "10"] and "text" in l1.mode
+    assert np.allclose(l1.error_x.array, 0.2)
+    assert np.allclose(l1.error_y.arrayminus, 0.1)
+
+
+def test_no_two_losses_of_a_front_have_one_color():
+    guiding = [name for name in LOSSES if name != "CrossEntropy"]
+    arms = {"plain": 0.5, **{f"{loss} {k}": 0.5 for loss in guiding for k in (1, 2)}}
+    table = pd.concat([results(arms), results(arms, "score")])
+    *losses, _ = front_figure(table, "auc", "score", "patients", "Every loss").data
+    assert len(losses) == 1 + len(guiding)
+    assert len({trace.line.color for trace in losses}) == len(losses)
+    assert len({trace.marker.symbol for trace in losses}) == len(losses)
+
+
+def test_a_trend_has_a_panel_a_metric_and_keeps_the_order_of_its_steps():
+    said = [("late", 0.3), ("never", 0.1), ("early", 0.9)]
+    table = pd.concat(
+        [
+            results({arm: value}, metric, protocol).assign(start=arm, study="one")
+            for metric, protocol in (("auc", "site"), ("score", "twins"))
+            for arm, value in said
+        ]
+    )
+    panels = {("auc", "site"): "AUC", ("score", "twins"): "score"}
+    chance = {("auc", "site"): 0.5}
+    fig = trend_figure(table, "start", "study", panels, "Trend", chance)
+    auc, score = fig.data
+    assert (
+        list(auc.x)
+        == list(fig.layout.xaxis.categoryarray)
+        == ["late", "never", "early"]
+    )
+    assert list(auc.y) == [0.3, 0.1, 0.9]
+    assert np.allclose(auc.error_y.array, 0.2)
+    assert (auc.xaxis, score.xaxis) == ("x", "x2")
+    assert not score.showlegend  # one entry a line
+    assert [(y, ref) for _, y, ref in lines(fig, "dash")] == [(0.5, "x domain")]
+    assert "AUC, one: late 0.30, never 0.10, early 0.90" in fig.layout.meta["alt"]
 
 
 def test_a_map_over_two_knobs_puts_each_number_in_its_place():
