@@ -16,6 +16,7 @@ NAMES = (
     "worth",
     "models",
     "schedules",
+    "yardsticks",
     "table1",
     "dynamics",
     "audit",
@@ -24,6 +25,7 @@ NAMES = (
     "ablations",
     "shares",
     "cheng",
+    "brats_sites",
     "tcga_lgg",
 )
 

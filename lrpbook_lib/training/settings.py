@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from lrpbook_lib.data import Augment
+from lrpbook_lib.data.augment import Transform
 from lrpbook_lib.guidance import CrossEntropy, Schedule
 from lrpbook_lib.lrp.start import Start
 
@@ -54,7 +55,9 @@ class TrainSettings:
         Whose relevance is trained: the true class (the paper), or the predicted one
         (the paper's code as published). Scores are always of the true class.
     augment
-        What happens to images and masks on the way in; None for nothing.
+        What happens to images and masks on the way in, an
+        :class:`~lrpbook_lib.data.Augment` or another transform, e.g.
+        :class:`~lrpbook_lib.data.SwapBackground`; None for nothing.
     seed
         Order of batches, dropout and augmentation follow from it. The weights do not:
         the model comes with its own.
@@ -74,7 +77,7 @@ class TrainSettings:
     judge: str | None = None
     start: Start = "logit"
     explain: Literal["label", "predicted"] = "label"
-    augment: Augment | None = None
+    augment: Augment | Transform | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
