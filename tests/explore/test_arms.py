@@ -56,12 +56,20 @@ def test_an_arm_is_a_dot_with_its_interval_in_the_panel_of_its_metric():
     assert np.allclose(auc.error_x.arrayminus, 0.1)
     assert list(site.x) == [0.5, 0.4]
     assert (auc.xaxis, site.xaxis, score.xaxis) == ("x", "x", "x2")
+    assert [trace.showlegend for trace in fig.data] == [True, True, False]
     # Chance: a number, or the mean over arms of the metric that holds it.
     assert [(x, ref) for x, _, ref in lines(fig, "dash")] == [
         (0.5, "x"),
         (0.125, "x2"),
     ]
     assert "score held-out patients: plain 0.20, guided 0.70" in fig.layout.meta["alt"]
+
+
+def test_a_protocol_of_the_second_panel_alone_is_named_too():
+    table = pd.concat([results({"a": 0.1}), results({"a": 0.3}, "score", "twins")])
+    auc, score = arms_figure(table, {"auc": None, "score": None}, "Two").data
+    assert auc.showlegend and score.showlegend
+    assert score.name == "counterfactual twins"
 
 
 def test_arms_stand_in_the_order_asked_for_and_those_without_a_metric_are_left_out():
@@ -175,6 +183,8 @@ def test_a_trend_has_a_panel_a_metric_and_keeps_the_order_of_its_steps():
     assert np.allclose(auc.error_y.array, 0.2)
     assert (auc.xaxis, score.xaxis) == ("x", "x2")
     assert not score.showlegend  # one entry a line
+    low, high = fig.layout.yaxis.range
+    assert low < 0 and high > 1.1  # every interval is inside
     assert [(y, ref) for _, y, ref in lines(fig, "dash")] == [(0.5, "x domain")]
     assert "AUC, one: late 0.30, never 0.10, early 0.90" in fig.layout.meta["alt"]
 

@@ -123,9 +123,12 @@ def trend_figure(
             pairs = zip(at, value, strict=True)
             numbers = ", ".join(f"{step} {number:.2f}" for step, number in pairs)
             told.append(f"{words}, {name}: {numbers}")
+        ends = [shown["low"].min(), shown["high"].max()]
         if chance and panel in chance:
+            ends.append(chance[panel])
             dashed = {"line_dash": "dash", "line_color": "gray"}
             fig.add_hline(y=chance[panel], **dashed, row=1, col=col)
+        fig.update_yaxes(range=[min(ends) - 0.03, max(ends) + 0.03], row=1, col=col)
     fig.update_xaxes(
         type="category", categoryorder="array", categoryarray=steps, title=x
     )
@@ -168,7 +171,6 @@ def front_figure(
             error_y=_interval(up.loc[arms], color),
             text=[arm.rpartition(" ")[2] for arm in arms],
             textposition="top right",
-            textfont={"color": color},
             mode="lines+markers+text",
             name=loss or ", ".join(arms),
             line={"width": 1, "color": color},
