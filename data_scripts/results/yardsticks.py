@@ -9,7 +9,6 @@ from lrpbook_lib.data import (
     Augment,
     EraseBackground,
     RandomizeScanner,
-    SwapBackground,
 )
 from lrpbook_lib.guidance import AdversarialLoss, SegmentationLoss
 from lrpbook_lib.training import GroupBalanced, GroupDRO
@@ -17,14 +16,12 @@ from lrpbook_lib.training import GroupBalanced, GroupDRO
 from ..runs import run_arms, stamp
 from ..twins import twin_intervals
 from .common import collapsed, intervals, over_seeds
-from .protocol import BASE, GUIDED, PLAIN
+from .protocol import GUIDED, PLAIN
 from .worth import ARMS as WORTH
 
 TURNED = Augment()
 CHANGES = {
-    "crop": BASE.but(view="crop"),
     "background erased": PLAIN.but(augment=EraseBackground(after=TURNED)),
-    "background swapped": PLAIN.but(augment=SwapBackground(after=TURNED)),
     "scanner randomized": PLAIN.but(augment=RandomizeScanner(after=TURNED)),
     "masks at random": GUIDED.but(kind="random"),
     "segmentation head": PLAIN.but(model="SegmentedCNN", loss=SegmentationLoss()),
@@ -33,7 +30,7 @@ CHANGES = {
     "adversarial": PLAIN.but(model="AdversarialCNN", loss=AdversarialLoss()),
 }
 ARMS = {
-    **{arm: WORTH[arm, 1] for arm in ("plain", "power 1", "oracle")},
+    **{arm: WORTH[arm, 1] for arm in ("plain", "power 1", "swapped", "crop", "oracle")},
     **{arm: over_seeds(start) for arm, start in CHANGES.items()},
 }
 
