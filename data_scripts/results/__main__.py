@@ -25,7 +25,6 @@ NAMES = (
     "ablations",
     "shares",
     "cheng",
-    "brats_sites",
     "tcga_lgg",
 )
 

@@ -16,7 +16,7 @@ from .protocol import COHORTS, EPOCHS, GUIDED, PLAIN
 
 WARMUP = 3
 #: Epochs before guidance begins; 3 is the default.
-DELAYS = (0, 3, 9, 18, 30)
+DELAYS = (0, 3, 9, 18)
 
 
 def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]:

@@ -59,7 +59,6 @@ CHANGES = {
     "plain": PLAIN,
     "power 1": GUIDED,
     "swapped": BASE.but(augment=SWAPPED),
-    "power 1, swapped": GUIDED.but(augment=SWAPPED),
     "oracle": BASE.but(view="tumor"),
 }
 #: Every arm in every cohort, by both.
@@ -68,8 +67,9 @@ EVERY = {
     for data in COHORTS
     for arm, start in CHANGES.items()
 }
-#: In the first cohort: a late start, and what a practitioner does with masks.
+#: In the first cohort: both together, a late start, and what a practitioner does.
 FIRST = {
+    ("power 1, swapped", 1): over_seeds(GUIDED.but(augment=SWAPPED)),
     ("power 1, late", 1): over_seeds(GUIDED.but(schedule=LATE)),
     ("crop", 1): over_seeds(BASE.but(view="crop")),
 }
