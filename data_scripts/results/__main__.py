@@ -16,7 +16,6 @@ NAMES = (
     "worth",
     "models",
     "schedules",
-    "yardsticks",
     "table1",
     "dynamics",
     "audit",
