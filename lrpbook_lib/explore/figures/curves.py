@@ -101,10 +101,11 @@ def trend_figure(
     """
     fig = make_subplots(cols=len(panels), subplot_titles=list(panels.values()))
     steps = [str(step) for step in dict.fromkeys(table[x])]
+    lines = list(dict.fromkeys(table[line]))
     told = []
     for col, (panel, words) in enumerate(panels.items(), 1):
         shown = table[(table["metric"] == panel[0]) & (table["protocol"] == panel[1])]
-        for nth, name in enumerate(dict.fromkeys(table[line])):
+        for nth, name in enumerate(lines):
             mine = shown[shown[line] == name]
             at, value = mine[x].astype(str), mine["estimate"]
             fig.add_scatter(
@@ -113,7 +114,7 @@ def trend_figure(
                 error_y=_interval(mine),
                 name=str(name),
                 legendgroup=str(name),
-                showlegend=col == 1,
+                showlegend=col == 1 and len(lines) > 1,
                 line={"color": SERIES[nth % len(SERIES)]},
                 marker={"size": 8, "symbol": nth},
                 hovertemplate="%{x}: %{y:.2f}",
