@@ -27,6 +27,7 @@ from .figures.contours import (
 from .figures.curves import (
     curves_figure as curves_figure,
     front_figure as front_figure,
+    trend_figure as trend_figure,
 )
 from .figures.panels import (
     Panel as Panel,

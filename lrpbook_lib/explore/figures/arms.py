@@ -46,7 +46,7 @@ def arms_figure(
         horizontal_spacing=0.05,
         subplot_titles=[name.replace("_", " ") for name in metrics],
     )
-    told = []
+    told, named = [], set[str]()
     for col, (metric, chance) in enumerate(metrics.items(), 1):
         rows = table[table["metric"] == metric]
         for nth, (protocol, name) in enumerate(PROTOCOLS.items()):
@@ -65,12 +65,13 @@ def arms_figure(
                 offsetgroup=name,
                 name=name,
                 legendgroup=name,
-                showlegend=col == 1,
+                showlegend=name not in named,
                 marker={"color": SERIES[nth], "size": 9, "symbol": symbol},
                 hovertemplate="%{y}: %{x:.2f}",
                 row=1,
                 col=col,
             )
+            named.add(name)
             numbers = ", ".join(f"{arm} {value:.2f}" for arm, value in x.items())
             told.append(f"{metric} {name}: {numbers}")
         if isinstance(chance, str):
