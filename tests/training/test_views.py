@@ -6,7 +6,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lrpbook_lib.training import SettingsError, Trainer
+from lrpbook_lib.data import SwapBackground
+from lrpbook_lib.training import GroupDRO, SettingsError, Trainer
+from lrpbook_lib.training.behavior import _outlined, behavior, changes
 from lrpbook_lib.training.running import masked, run_experiment, seen, split
 from lrpbook_lib.training.segmenter import Segmenter, outlines
 from lrpbook_lib.training.views import VIEWS, Crop
@@ -126,3 +128,14 @@ def test_a_crop_learns_from_the_masks_of_the_training(tmp_path, monkeypatch):
     later = seen(experiment, tmp_path, train)
     assert (later.images == trained_on.images).all()
     assert (later.images != train.images).any()
+
+
+def test_stamps_know_what_yardsticks_come_to(monkeypatch):
+    chosen = SMALL.but(view="crop", augment=SwapBackground(), groups=GroupDRO())
+    known = behavior([chosen])
+    assert {"crop: outline", "SwapBackground: image", "GroupDRO: loss"} <= set(known)
+    assert changes(known, behavior([chosen])) == []
+    monkeypatch.setattr(Crop, "margin", 3)
+    _outlined.cache_clear()
+    assert changes(known, behavior([chosen])) == ["crop: margin: 2, now 3"]
+    _outlined.cache_clear()
