@@ -1,7 +1,4 @@
-"""When guidance must begin: one training, guided early, late, at first, now and then.
-
-All runs are trained to the end. Two networks, and two losses for one of them.
-"""
+"""When guidance must begin: one training to the end, guided early, guided late."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +6,7 @@ import torch
 
 from lrpbook_lib.data import twin_facts
 from lrpbook_lib.data.phantom.scanner import SITES
-from lrpbook_lib.guidance import Schedule, SelfNormalizedLoss
+from lrpbook_lib.guidance import Schedule
 from lrpbook_lib.training import Experiment, Trainer
 
 from ..runs import run_arms, stamp
@@ -20,10 +17,6 @@ from .protocol import COHORTS, EPOCHS, GUIDED, PLAIN
 WARMUP = 3
 #: Epochs before guidance begins; 3 is the default.
 DELAYS = (0, 3, 9, 18, 30)
-FEW = (0, 3, 18)
-
-#: Guidance at the beginning only.
-OTHERS = {"first 10 only": Schedule(warmup=WARMUP, until=10)}
 
 
 def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]:
@@ -39,15 +32,6 @@ STUDIES = {
     "GliomaCNN, LRPLoss": {
         "plain": PLAIN,
         **delayed(GUIDED, DELAYS),
-        **{name: GUIDED.but(schedule=s) for name, s in OTHERS.items()},
-    },
-    "SliceNet, LRPLoss": {
-        "plain": PLAIN.but(model="SliceNet"),
-        **delayed(GUIDED.but(model="SliceNet"), FEW),
-    },
-    "GliomaCNN, SelfNormalizedLoss": {
-        "plain": PLAIN,
-        **delayed(GUIDED.but(loss=SelfNormalizedLoss(1)), FEW),
     },
 }
 ARMS = {
