@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lrpbook_lib.data import SwapBackground
+from lrpbook_lib.data import SliceSet, SwapBackground
 from lrpbook_lib.training import GroupDRO, SettingsError, Trainer
 from lrpbook_lib.training.behavior import _outlined, behavior, changes
 from lrpbook_lib.training.running import masked, run_experiment, seen, split
@@ -97,6 +97,11 @@ def test_a_crop_is_fitted_once_and_the_same_every_time(tmp_path, monkeypatch):
     assert again.cpu_seconds == views[0].cpu_seconds > 0
     with pytest.raises(ValueError, match="None of the slices has a mask"):
         Segmenter().fit(spots(4).with_arrays(tumor=np.zeros((4, 16, 16))))
+    one = np.ones((2, 4, 4, 4))
+    with pytest.raises(ValueError, match="these samples are volumes"):
+        Segmenter().fit(
+            SliceSet.from_arrays(one[:, None], [0, 1], one, one, ["a", "b"])
+        )
 
 
 def test_a_crop_learns_from_the_masks_of_the_training(tmp_path, monkeypatch):
