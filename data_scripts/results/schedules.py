@@ -1,4 +1,8 @@
-"""When guidance must begin: one training to the end, guided early, guided late."""
+"""When guidance must begin: one training to the end, guided early, guided late.
+
+Slices are not augmented here, so that shortcuts are learned within a few epochs. What
+augmentation makes of a late start, the arm *late* of ``worth`` tells.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,11 +16,11 @@ from lrpbook_lib.training import Experiment, Trainer
 from ..runs import run_arms, stamp
 from ..twins import twin_intervals, twins_of
 from .common import in_bytes, intervals, over_seeds, trained_network
-from .protocol import COHORTS, EPOCHS, GUIDED, PLAIN
+from .protocol import BASE, COHORTS, EPOCHS, GUIDED
 
 WARMUP = 3
 #: Epochs before guidance begins; 3 is the default.
-DELAYS = (0, 3, 9, 18, 30)
+DELAYS = (0, 3, 9, 18)
 
 
 def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]:
@@ -30,8 +34,8 @@ def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]
 #: Network and loss, and the trainings that are compared: the first is plain.
 STUDIES = {
     "GliomaCNN, LRPLoss": {
-        "plain": PLAIN,
-        **delayed(GUIDED, DELAYS),
+        "plain": BASE.but(augment=None),
+        **delayed(GUIDED.but(augment=None), DELAYS),
     },
 }
 ARMS = {

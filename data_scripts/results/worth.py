@@ -23,6 +23,7 @@ from lrpbook_lib.data import Augment, SwapBackground
 from lrpbook_lib.explore import before_after
 from lrpbook_lib.guidance import Schedule
 from lrpbook_lib.training import (
+    compare_crossed,
     compare_twin_tables,
     summarize,
     twin_measures,
@@ -31,7 +32,7 @@ from lrpbook_lib.training import (
 from lrpbook_lib.training.running import phantom_slices
 
 from ..runs import run_arms, runs_folder, stamp
-from ..twins import predict_twins
+from ..twins import cross_twins, predict_twins
 from .common import (
     collapsed,
     histories,
@@ -58,7 +59,6 @@ CHANGES = {
     "plain": PLAIN,
     "power 1": GUIDED,
     "swapped": BASE.but(augment=SWAPPED),
-    "power 1, swapped": GUIDED.but(augment=SWAPPED),
     "oracle": BASE.but(view="tumor"),
 }
 #: Every arm in every cohort, by both.
@@ -67,8 +67,9 @@ EVERY = {
     for data in COHORTS
     for arm, start in CHANGES.items()
 }
-#: In the first cohort: a late start, and what a practitioner does with masks.
+#: In the first cohort: both together, a late start, and what a practitioner does.
 FIRST = {
+    ("power 1, swapped", 1): over_seeds(GUIDED.but(augment=SWAPPED)),
     ("power 1, late", 1): over_seeds(GUIDED.but(schedule=LATE)),
     ("crop", 1): over_seeds(BASE.but(view="crop")),
 }
@@ -99,6 +100,11 @@ def main(jobs: int) -> None:
         "collapsed": collapsed(pooled(predictions)),
         "twins": by_cohort(
             twins, "person", lambda arms: rows(compare_twin_tables(arms, "plain"))
+        ),
+        "crossed": by_cohort(
+            cross_twins(ARMS, jobs),
+            "person",
+            lambda arms: rows(compare_crossed(arms, "plain")),
         ),
         "networks": [one for key in ARMS for one in networks(key, predictions, twins)],
         "history": rows(history.reset_index()),
