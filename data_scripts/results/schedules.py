@@ -16,9 +16,10 @@ from lrpbook_lib.training import Experiment, Trainer
 from ..runs import run_arms, stamp
 from ..twins import twin_intervals, twins_of
 from .common import in_bytes, intervals, over_seeds, trained_network
-from .protocol import BASE, COHORTS, EPOCHS, GUIDED
+from .protocol import BASE, COHORTS, GUIDED
 
-WARMUP = 3
+EPOCHS, WARMUP = 30, 3
+FAST = {"epochs": EPOCHS, "milestones": (), "augment": None}
 #: Epochs before guidance begins; 3 is the default.
 DELAYS = (0, 3, 9, 18)
 
@@ -34,8 +35,8 @@ def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]
 #: Network and loss, and the trainings that are compared: the first is plain.
 STUDIES = {
     "GliomaCNN, LRPLoss": {
-        "plain": BASE.but(augment=None),
-        **delayed(GUIDED.but(augment=None), DELAYS),
+        "plain": BASE.but(**FAST),
+        **delayed(GUIDED.but(**FAST), DELAYS),
     },
 }
 ARMS = {
