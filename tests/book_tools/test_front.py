@@ -63,8 +63,8 @@ def test_findings_are_those_of_all_cohorts_and_of_the_worst():
     assert "30% of the way" in second
     assert "it ends at 0.62, where the oracle reaches 0.91" in second
     assert "the tumor to 85%, and 58% of what moves the answers is" in second
-    assert "the AUC is 0.90 [0.87, 0.93], +0.19 [+0.15, +0.23] against plain" in third
-    assert "and +0.13 [+0.09, +0.17] against guided training" in third
+    assert "the AUC is 0.90 [0.87, 0.93], +0.19 [+0.15, +0.23] above" in third
+    assert "+0.13 [+0.09, +0.17] above guided" in third
     assert "a score of 0.60 [0.60, 0.60]" in third
     told = in_short(result())
     assert "On 558 synthetic patients" in told
