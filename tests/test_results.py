@@ -182,7 +182,7 @@ def test_finished_runs_are_asked_about_twins_once(tmp_path, monkeypatch):
     # Each is asked as it was trained.
     scores = table[table["metric"] == "score"].set_index("arm")["estimate"]
     assert scores["oracle"] > scores["plain"] + 0.2, scores
-    monkeypatch.setattr(twins, "_predict", None)
+    monkeypatch.setattr(twins, "_answer", None)
     assert pd.DataFrame(twins.twin_intervals(arms, jobs=1)).equals(table)
 
 

@@ -12,11 +12,11 @@ from ..runs import stale
 
 #: In the order of the book, which is also that of what matters most.
 NAMES = (
+    "table1",
     "tuning",
     "worth",
-    "models",
     "schedules",
-    "table1",
+    "models",
     "dynamics",
     "audit",
     "losses",
