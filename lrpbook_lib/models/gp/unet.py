@@ -33,9 +33,7 @@ class UNetTrunk(Trunk):
     """Down by average pooling, up again, with the features on the way down beside.
 
     Ronneberger et al. 2015 (``ronneberger2015``), padded, as Chatterjee et al. 2026
-    (``chatterjee2026``) use it. Ten convolutions without a norm: with torch's own first
-    weights, which each of them shrinks, a narrow one hardly begins to learn under max
-    pooling. The first weights are therefore those of :class:`ShuffleUNetTrunk`.
+    (``chatterjee2026``) use it.
 
     Parameters
     ----------
@@ -71,7 +69,6 @@ class UNetTrunk(Trunk):
         self.dropout = nn.Dropout2d(dropout)
         self.up = nn.ModuleList(_doubling(2 * w, w, up) for w in widths[-2::-1])
         self.merge = nn.ModuleList(DoubleConv(2 * w, w) for w in widths[-2::-1])
-        he_weights(self)
 
     def features(self, x: Tensor) -> Tensor:
         """Features ``(B, width, H, W)``."""
@@ -100,7 +97,10 @@ class GPUNet(GPNet):
     """GP-UNet of Chatterjee et al. 2026 (``chatterjee2026``).
 
     1,740,675 parameters as it stands, counted in the authors' code at the settings of
-    their runs; 1,863,555 with transposed convolutions, that code's default.
+    their runs; 1,863,555 with transposed convolutions, that code's default. Ten
+    convolutions without a norm: with torch's own first weights, which each of them
+    shrinks, a narrow one hardly begins to learn under max pooling. The first weights
+    of the trunk are therefore those of He et al. 2015 (``he2015``).
 
     Parameters
     ----------
@@ -122,4 +122,5 @@ class GPUNet(GPNet):
         sharpness: float = 5.0,
     ) -> None:
         trunk = UNetTrunk(channels, width, depth, up, dropout)
+        he_weights(trunk)
         super().__init__(trunk, width, classes, pool, sharpness)
