@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lrpbook_lib.commands import real_data
-from lrpbook_lib.data import SliceSet, brats_t1ce_slices
+from lrpbook_lib.data import RandomizeScanner, SliceSet, brats_t1ce_slices
 from lrpbook_lib.training import Experiment, auc, bootstrap_interval
 from lrpbook_lib.training.running import split
 
@@ -36,7 +36,10 @@ TABLE = "tables/BraTS2020_name_mapping.csv"
 START = BASE.but(
     data="brats2020_t1ce 64, site told", held_out=("2013", "TMC"), milestones=()
 )
-CHANGES = {"plain": START}
+CHANGES = {
+    "plain": START,
+    "scanner randomized": START.but(augment=RandomizeScanner()),
+}
 #: Random patients of all sites, every one of them tested once a seed.
 ALL_SITES = START.but(held_out=())
 SEARCHED = candidates({**CHANGES, "all sites": ALL_SITES}, RATES)

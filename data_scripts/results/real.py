@@ -8,12 +8,14 @@ at.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from lrpbook_lib.data import SliceSet
+from lrpbook_lib.data.backgrounds import Sometimes
 from lrpbook_lib.training import Experiment
 
 from ..runs import Arms, run_arms
@@ -28,13 +30,17 @@ def candidates(changes: Changes, rates: Sequence[float]) -> dict[Any, list[Exper
     """The search: by arm, learning rate, and name of an augmentation."""
     return {
         (arm, rate, name): over_seeds(
-            start.but(inner=True, milestones=ON_THE_WAY, lr=rate, augment=augment),
-            SEEDS,
+            tuned(start, rate, name).but(inner=True, milestones=ON_THE_WAY), SEEDS
         )
-        for (arm, start), rate, (name, augment) in product(
-            changes.items(), rates, AUGMENTS.items()
-        )
+        for (arm, start), rate, name in product(changes.items(), rates, AUGMENTS)
     }
+
+
+def tuned(start: Experiment, rate: float, name: str) -> Experiment:
+    """An arm with a learning rate and an augmentation, which goes before its own."""
+    own, wanted = start.settings.augment, AUGMENTS[name]
+    augment = replace(own, after=wanted) if isinstance(own, Sometimes) else wanted
+    return start.but(lr=rate, augment=augment)
 
 
 def choose(searched: Arms) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def choose(searched: Arms) -> dict[str, Any]:
 def settled(changes: Changes, values: Mapping[str, Any]) -> dict[str, list[Experiment]]:
     """The arms with the settings that were chosen for them, five seeds each."""
     return {
-        arm: over_seeds(start.but(lr=won["lr"], augment=AUGMENTS[won["augment"]]))
+        arm: over_seeds(tuned(start, won["lr"], won["augment"]))
         for arm, start in changes.items()
         for won in [values["chosen"][arm]]
     }
