@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 from joblib import delayed
+from torch import nn
 
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.files import in_processes, usable_cores, whole_or_absent
+from lrpbook_lib.models import NETWORKS
 from lrpbook_lib.training import (
     Experiment,
     PhantomData,
@@ -42,23 +44,17 @@ def predict_twins(arms: Arms, jobs: int = 0) -> dict[Any, list[pd.DataFrame]]:
 
     The runs must be finished. Each keeps its predictions in ``twins.csv``.
     """
-    runs = {run.name: run for runs in arms.values() for run in runs}
-    waiting = [run for name, run in runs.items() if not _kept(name).is_file()]
+    every = {run.name: run for runs in arms.values() for run in runs}
+    waiting = [run for run in every.values() if not _kept(run).is_file()]
     for run in waiting:
-        twins_of(
-            run.data
-        )  # made here, on all cores, not by one process while others wait
-    calls = (delayed(_predict)(run) for run in waiting)
-    for _ in in_processes(calls, jobs or usable_cores(), len(runs), "runs on twins"):
+        twins_of(run.data)  # made here, on all cores, while nobody waits for them
+    jobs = min(jobs or usable_cores(), max(1, len(waiting)))
+    calls = (delayed(_predict)(run, NETWORKS[run.model]) for run in waiting)
+    for _ in in_processes(calls, jobs, len(every), "runs on twins"):
         pass
     return {
-        arm: [pd.read_csv(_kept(run.name)) for run in runs]
-        for arm, runs in arms.items()
+        arm: [pd.read_csv(_kept(run)) for run in runs] for arm, runs in arms.items()
     }
-
-
-def _kept(name: str) -> Path:
-    return runs_folder() / name / "twins.csv"
 
 
 def twins_of(data: PhantomData | str) -> SliceSet:
@@ -68,11 +64,16 @@ def twins_of(data: PhantomData | str) -> SliceSet:
     return phantom_slices(replace(data, twins=PEOPLE), runs_folder())
 
 
-def _predict(run: Experiment) -> None:
+def _kept(run: Experiment) -> Path:
+    return runs_folder() / run.name / "twins.csv"
+
+
+def _predict(run: Experiment, network: type[nn.Module]) -> None:
+    NETWORKS[run.model] = network  # another process may not know it
     home = runs_folder() / run.name
     if not (home / "result.json").is_file():
         raise FileNotFoundError(f"{home} holds no finished run: run its arm first.")
     trainer = Trainer(read_model(home).network, settings=run.settings)
     slices = seen(run, runs_folder(), twins_of(run.data))
-    with whole_or_absent(_kept(run.name)) as beside:
+    with whole_or_absent(_kept(run)) as beside:
         trainer.predict(slices).to_csv(beside, index=False)

@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from data_scripts import runs, twins
 from lrpbook_lib import results
 from lrpbook_lib.data import PhantomSettings
 from lrpbook_lib.reached import reached_digest
-from lrpbook_lib.training import TrainSettings
+from lrpbook_lib.training import Experiment, PhantomData, TrainSettings
 from lrpbook_lib.training.behavior import changes
 
 ROOT = results.PACKAGE.parent
@@ -159,6 +161,36 @@ def test_a_change_of_behavior_is_seen():
     assert len(changes(known, {"phantom": 2})) == 2
     # What the library has learned since concerns no result of before.
     assert changes(known, {**known, "NewLoss: loss": 1.0}) == []
+
+
+def test_finished_runs_are_asked_about_twins_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setenv("LRPBOOK_CACHE", str(tmp_path))
+    monkeypatch.setattr(twins, "PEOPLE", 1)
+    data = PhantomData(patients=10, spacing=6.0, size=32, sequences=("t1",))
+    run = Experiment(data=data, folds=2, curve="none").but(epochs=1)
+    arms = {"plain": [run], "oracle": [run.but(view="tumor")]}
+    with pytest.raises(FileNotFoundError, match="no finished run: run its arm first"):
+        twins.twin_intervals(arms, jobs=1)
+    runs.run_arms(arms, jobs=1)
+    table = pd.DataFrame(twins.twin_intervals(arms, jobs=1))
+    assert len(list(tmp_path.glob("runs/*/twins.csv"))) == 2
+    assert set(table["protocol"]) == {"twins"} and set(table["patients"]) == {1}
+    shares = table[table["metric"].str.startswith("by_")]
+    whole = shares.groupby("arm")["estimate"].sum()
+    assert whole.to_numpy() == pytest.approx(1, abs=1e-3)
+    # Each is asked as it was trained.
+    scores = table[table["metric"] == "score"].set_index("arm")["estimate"]
+    assert scores["oracle"] > scores["plain"] + 0.2, scores
+    monkeypatch.setattr(twins, "_predict", None)
+    assert pd.DataFrame(twins.twin_intervals(arms, jobs=1)).equals(table)
+
+
+def test_a_stamp_knows_how_twins_are_compared():
+    assert set(runs.used([], {"history": 1})["behavior"]) == set()
+    known = runs.used([], {"intervals": 1, "twins": 1})["behavior"]
+    assert {key.split(":")[0] for key in known} == {"compare", "compare_twins"}
+    assert all(np.isfinite(number) and number > 0 for number in known.values())
 
 
 # What follows changes a copy of this checkout, and asks which results still hold.

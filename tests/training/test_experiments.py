@@ -15,8 +15,14 @@ import pandas as pd
 import pytest
 import torch
 
-from lrpbook_lib.data import SliceSet, plan_cohort, twin_facts
-from lrpbook_lib.data import Augment, EraseBackground, SwapBackground
+from lrpbook_lib.data import (
+    Augment,
+    EraseBackground,
+    SliceSet,
+    SwapBackground,
+    plan_cohort,
+    twin_facts,
+)
 from lrpbook_lib.guidance import CrossEntropy, GrazPlusLoss, LRPLoss, Schedule
 from lrpbook_lib.models import register_network
 from lrpbook_lib.training import (
