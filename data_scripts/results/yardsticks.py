@@ -2,8 +2,7 @@
 
 In the first cohort, five seeds, trained to the end. What is not guided gets twice the
 epochs, which is the same computing, but for *oracle* and *crop*, which learn in half of
-them. *Early stopping* takes the plain training at the
-milestone that inner folds prefer.
+them.
 """
 
 from lrpbook_lib.data import (
@@ -12,6 +11,8 @@ from lrpbook_lib.data import (
     RandomizeScanner,
     SwapBackground,
 )
+from lrpbook_lib.guidance import AdversarialLoss, SegmentationLoss
+from lrpbook_lib.training import GroupBalanced, GroupDRO
 
 from ..runs import run_arms, stamp
 from ..twins import twin_intervals
@@ -26,6 +27,10 @@ CHANGES = {
     "background swapped": PLAIN.but(augment=SwapBackground(after=TURNED)),
     "scanner randomized": PLAIN.but(augment=RandomizeScanner(after=TURNED)),
     "masks at random": GUIDED.but(kind="random"),
+    "segmentation head": PLAIN.but(model="SegmentedCNN", loss=SegmentationLoss()),
+    "sites balanced": PLAIN.but(groups=GroupBalanced()),
+    "GroupDRO": PLAIN.but(groups=GroupDRO()),
+    "adversarial": PLAIN.but(model="AdversarialCNN", loss=AdversarialLoss()),
 }
 ARMS = {
     **{arm: WORTH[arm, 1] for arm in ("plain", "power 1", "oracle")},

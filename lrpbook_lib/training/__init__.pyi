@@ -22,6 +22,10 @@ from .finite import (
 from .grid import (
     run_grid as run_grid,
 )
+from .groups import (
+    GroupBalanced as GroupBalanced,
+    GroupDRO as GroupDRO,
+)
 from .metrics import (
     auc as auc,
     summarize as summarize,

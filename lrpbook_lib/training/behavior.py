@@ -110,9 +110,9 @@ def twin_comparison() -> dict[str, float]:
 
 @cache
 def _trained(
-    name: str, loss: CrossEntropy, rule: str = _RULE, network: str = _NETWORK
+    name: str, loss: CrossEntropy, rule: str = _RULE, network: str | None = None
 ) -> dict[str, float]:
-    kind = NETWORKS[network]
+    kind = NETWORKS[network or loss.network or _NETWORK]
     size = getattr(kind, "least_size", 16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

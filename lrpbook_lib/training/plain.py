@@ -14,11 +14,14 @@ from typing import Any, get_args, get_type_hints
 from lrpbook_lib.data.augment import TRANSFORMS, Transform
 from lrpbook_lib.guidance import LOSSES, CrossEntropy
 
+from .groups import GROUPS, GroupBalanced
+
 #: What comes in several kinds: the class that they derive from, what one of them is
 #: called, and the kinds by name.
 _FAMILIES: tuple[tuple[type, str, Mapping[str, type]], ...] = (
     (CrossEntropy, "loss", LOSSES),
     (Transform, "transform", TRANSFORMS),
+    (GroupBalanced, "weighting", GROUPS),
 )
 
 

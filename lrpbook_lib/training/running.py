@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from lrpbook_lib.data import (
     SliceSet,
@@ -145,11 +147,7 @@ def run_experiment(
     }
     parts = {name: view(part) for name, part in parts.items()}
     torch.manual_seed(experiment.settings.seed)
-    network = NETWORKS[experiment.model](
-        channels=data.images.shape[1],
-        classes=len(data.classes),
-        size=tuple(data.images.shape[2:]),
-    )
+    network = _network(experiment, parts["train"])
     callbacks: list[Callback] = []
     if experiment.snapshots:
         test = parts["patients"]
@@ -204,6 +202,19 @@ def seen(experiment: Experiment, folder: str | Path, slices: SliceSet) -> SliceS
     """
     view, home = VIEWS[experiment.view], experiment.home(folder)
     return view.read(home / "view", slices.images.shape[1])(slices)
+
+
+def _network(experiment: Experiment, train: SliceSet) -> nn.Module:
+    """The network with new weights, told of the data as much as it takes."""
+    kind, (_, channels, *size) = NETWORKS[experiment.model], train.images.shape
+    known = {
+        "channels": channels,
+        "classes": len(train.classes),
+        "size": tuple(size),
+        "sites": len(train.sites),
+    }
+    taken = inspect.signature(kind).parameters
+    return kind(**{name: value for name, value in known.items() if name in taken})
 
 
 def _slices(

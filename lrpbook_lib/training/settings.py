@@ -16,6 +16,8 @@ from lrpbook_lib.data.augment import Transform
 from lrpbook_lib.guidance import CrossEntropy, Schedule
 from lrpbook_lib.lrp.start import Start
 
+from .groups import GroupBalanced
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -58,6 +60,10 @@ class TrainSettings:
         What happens to images and masks on the way in, an
         :class:`~lrpbook_lib.data.Augment` or another transform, e.g.
         :class:`~lrpbook_lib.data.SwapBackground`; None for nothing.
+    groups
+        Whether groups of samples weigh as they are many (None), the same
+        (:class:`~lrpbook_lib.training.GroupBalanced`), or the more, the worse they are
+        classified (:class:`~lrpbook_lib.training.GroupDRO`).
     seed
         Order of batches, dropout and augmentation follow from it. The weights do not:
         the model comes with its own.
@@ -79,6 +85,7 @@ class TrainSettings:
     explain: Literal["label", "predicted"] = "label"
     augment: Augment | Transform | None = None
     seed: int = 0
+    groups: GroupBalanced | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "lr"):
