@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lrpbook_lib.commands import real_data
 from lrpbook_lib.data import RandomizeScanner, SliceSet, brats_t1ce_slices
-from lrpbook_lib.training import Experiment, auc, bootstrap_interval
+from lrpbook_lib.training import Experiment, GroupBalanced, auc, bootstrap_interval
 from lrpbook_lib.training.running import split
 
 from ..runs import Arms, run_arms, stamp
@@ -39,6 +39,11 @@ START = BASE.but(
 CHANGES = {
     "plain": START,
     "scanner randomized": START.but(augment=RandomizeScanner()),
+    "grades balanced": START.but(groups=GroupBalanced("label")),
+    "sites balanced": START.but(groups=GroupBalanced("site")),
+    "randomized, balanced": START.but(
+        augment=RandomizeScanner(), groups=GroupBalanced("site")
+    ),
 }
 #: Random patients of all sites, every one of them tested once a seed.
 ALL_SITES = START.but(held_out=())

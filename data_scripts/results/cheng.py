@@ -11,7 +11,7 @@ import numpy as np
 
 from lrpbook_lib.commands import real_data
 from lrpbook_lib.data import SliceSet, cheng_slices
-from lrpbook_lib.guidance import LRPLoss, Schedule, SelfNormalizedLoss
+from lrpbook_lib.guidance import LRPLoss, Schedule, SegmentationLoss, SelfNormalizedLoss
 
 from ..runs import Arms, stamp
 from .common import pictures, tested
@@ -20,19 +20,19 @@ from .real import every, judge, settled
 
 FILE = "cheng/cheng_128.npz"
 START = BASE.but(data="cheng 64", held_out=())
-GUIDED = START.but(
-    loss=LRPLoss(1), guided=0.25, schedule=Schedule(delay=1.0, warmup=1.0)
-)
+MASKED = START.but(schedule=Schedule(delay=1.0, warmup=1.0))
+GUIDED = MASKED.but(loss=LRPLoss(1), guided=0.25)
 CHANGES = {
     "plain": START,
     "power 1": GUIDED,
     "self-normalized": GUIDED.but(loss=SelfNormalizedLoss(1)),
+    "segmentation head": MASKED.but(model="SegmentedCNN", loss=SegmentationLoss()),
     "crop": START.but(view="crop"),
     "oracle": START.but(view="tumor"),
 }
 RATES = (1e-3,)
 #: Heatmaps of these are kept: the others do not see whole slices.
-SHOWN = ("plain", "power 1", "self-normalized")
+SHOWN = ("plain", "power 1", "self-normalized", "segmentation head")
 
 
 def arms(values: Mapping[str, Any]) -> Arms:
