@@ -45,8 +45,8 @@ def real_facts(name: str, home: Path) -> dict[str, Any]:
     if name == "BraTS 2020 slices":
         slices = brats_t1ce_slices(path, table=home / TABLE)
         sites = set(slices.site) - {""}
-        told = f"{len(sites)}, of which {len(mixed_sites(slices))} sent both grades"
-        return _slice_facts(slices, "patients") | {"sites": told}
+        both = f"{len(sites)}, of which {len(mixed_sites(slices))} sent both grades"
+        return _slice_facts(slices, "patients") | {"sites": both}
     if name == "BraTS 2018":
         return _case_facts(find_cases(path))
     found = {}

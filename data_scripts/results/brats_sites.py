@@ -2,14 +2,16 @@
 
 One slice of each patient of BraTS 2020, without masks. Trained on sites that sent one
 grade, tested on random patients of theirs and on the sites that sent both; beside it,
-trained on random patients of all sites, so that the same patients are tested once with
-their sites known and once without. Patients whose site is not told are in none of it.
+trained on random patients of all sites, so that the same patients are tested once by
+who knows their sites and once by who does not. Patients whose site is not told are left
+out.
 
 Settings are chosen on random patients of the training, where what tells the site
 helps: patients of other sites that could choose better belong to the test.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,28 +75,23 @@ def main(jobs: int) -> None:
     numbers = five_numbers(told(home, None))
     runs = run_arms(settled(CHANGES, values), jobs, given)
     runs["five numbers"] = [foretold(e, slices, numbers) for e in over_seeds(START)]
-    folds = [e for seed in all_sites(values) for e in seed]
-    known = run_arms({e.name: [e] for e in folds}, jobs, given)
-    random = {
-        "plain": [known[e.name][0] for e in folds],
-        "five numbers": [foretold(e, slices, numbers) for e in over_seeds(ALL_SITES)],
+    tested = run_arms(dict(enumerate(all_sites(values))), jobs, given)
+    once = [ALL_SITES.but(fold=f) for f in range(ALL_SITES.folds)]
+    everywhere = {
+        "plain": list(tested.values()),
+        "five numbers": [[foretold(e, slices, numbers) for e in once]],
     }
+    flat = {who: [*chain(*seeds)] for who, seeds in everywhere.items()}
     values |= {
         "sites": pd.crosstab(slices.site, slices.labels).T.to_dict("list"),
         "intervals": intervals(runs),
-        "random": intervals(random, None, ["patients"]),
-        "known": intervals(
-            {
-                "held out": [only_mixed(run) for run in runs["plain"]],
-                "known": [
-                    only_mixed(pd.concat(known[e.name][0] for e in seed))
-                    for seed in all_sites(values)
-                ],
-            },
-            "held out",
-            ["mixed"],
-        ),
         "falls": {arm: fall(each) for arm, each in runs.items()},
+        "everywhere": intervals(flat, None, ["patients"]),
+        "same_patients": [
+            row | {"by": who}
+            for who, seeds in everywhere.items()
+            for row in same_patients(runs[who], seeds)
+        ],
     }
     data = {FILE: home / FILE, TABLE: home / TABLE}
     stamp("brats_sites", values, arms(values), data=data)
@@ -134,6 +131,25 @@ def foretold(run: Experiment, slices: SliceSet, numbers: np.ndarray) -> pd.DataF
         columns |= {"patient": slices.patient[rows], "site": slices.site[rows]}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables)
+
+
+def same_patients(
+    held_out: Sequence[pd.DataFrame], known: Sequence[Sequence[pd.DataFrame]]
+) -> list[dict[str, Any]]:
+    """The patients of held-out sites, and how others do who know these sites.
+
+    Parameters
+    ----------
+    held_out
+        Predictions of runs that have not seen these sites.
+    known
+        Of runs on random patients of all sites, fold by fold, seed by seed.
+    """
+    arms = {
+        "held out": [only_mixed(run) for run in held_out[: len(known)]],
+        "known": [only_mixed(pd.concat(folds)) for folds in known],
+    }
+    return intervals(arms, "held out", ["mixed"])
 
 
 def only_mixed(predictions: pd.DataFrame) -> pd.DataFrame:
