@@ -21,6 +21,7 @@ from lrpbook_lib.training import (
     PhantomData,
     Trainer,
     compare_twins,
+    cross,
     read_model,
 )
 from lrpbook_lib.training.running import phantom_slices, seen
@@ -40,21 +41,13 @@ def twin_intervals(
 
 
 def predict_twins(arms: Arms, jobs: int = 0) -> dict[Any, list[pd.DataFrame]]:
-    """The predictions of the arms' networks on the twins of their own cohort.
+    """The predictions of the arms' networks on the twins of their own cohort."""
+    return _ask(arms, "twins", jobs)
 
-    The runs must be finished. Each keeps its predictions in ``twins.csv``.
-    """
-    every = {run.name: run for runs in arms.values() for run in runs}
-    waiting = [run for run in every.values() if not _kept(run).is_file()]
-    for run in waiting:
-        twins_of(run.data)  # made here, on all cores, while nobody waits for them
-    jobs = min(jobs or usable_cores(), max(1, len(waiting)))
-    calls = (delayed(_predict)(run, NETWORKS[run.model]) for run in waiting)
-    for _ in in_processes(calls, jobs, len(every), "runs on twins"):
-        pass
-    return {
-        arm: [pd.read_csv(_kept(run)) for run in runs] for arm, runs in arms.items()
-    }
+
+def cross_twins(arms: Arms, jobs: int = 0) -> dict[Any, list[pd.DataFrame]]:
+    """What they say of the tumor of a twin in the brain of its twin elsewhere."""
+    return _ask(arms, "crossed", jobs)
 
 
 def twins_of(data: PhantomData | str) -> SliceSet:
@@ -64,16 +57,33 @@ def twins_of(data: PhantomData | str) -> SliceSet:
     return phantom_slices(replace(data, twins=PEOPLE), runs_folder())
 
 
-def _kept(run: Experiment) -> Path:
-    return runs_folder() / run.name / "twins.csv"
+def _ask(arms: Arms, question: str, jobs: int) -> dict[Any, list[pd.DataFrame]]:
+    """The answers of finished runs, each kept as ``twins.csv`` and so on."""
+
+    def kept(run: Experiment) -> Path:
+        return runs_folder() / run.name / f"{question}.csv"
+
+    every = {run.name: run for runs in arms.values() for run in runs}
+    waiting = [run for run in every.values() if not kept(run).is_file()]
+    for run in waiting:
+        twins_of(run.data)  # made here, on all cores, while nobody waits for them
+    jobs = min(jobs or usable_cores(), max(1, len(waiting)))
+    calls = (delayed(_answer)(run, NETWORKS[run.model], kept(run)) for run in waiting)
+    for _ in in_processes(calls, jobs, len(every), f"runs on {question}"):
+        pass
+    return {arm: [pd.read_csv(kept(run)) for run in runs] for arm, runs in arms.items()}
 
 
-def _predict(run: Experiment, network: type[nn.Module]) -> None:
+def _answer(run: Experiment, network: type[nn.Module], path: Path) -> None:
     NETWORKS[run.model] = network  # another process may not know it
     home = runs_folder() / run.name
     if not (home / "result.json").is_file():
         raise FileNotFoundError(f"{home} holds no finished run: run its arm first.")
-    trainer = Trainer(read_model(home).network, settings=run.settings)
+    trained = read_model(home).network
     slices = seen(run, runs_folder(), twins_of(run.data))
-    with whole_or_absent(_kept(run)) as beside:
-        trainer.predict(slices).to_csv(beside, index=False)
+    if path.stem == "twins":
+        table = Trainer(trained, settings=run.settings).predict(slices)
+    else:
+        table = cross(trained, slices)
+    with whole_or_absent(path) as beside:
+        table.to_csv(beside, index=False)

@@ -16,7 +16,6 @@ NAMES = (
     "worth",
     "models",
     "schedules",
-    "yardsticks",
     "table1",
     "dynamics",
     "audit",
@@ -25,7 +24,6 @@ NAMES = (
     "ablations",
     "shares",
     "cheng",
-    "brats_sites",
     "tcga_lgg",
 )
 

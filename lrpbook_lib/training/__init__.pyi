@@ -12,6 +12,10 @@ from .checkpoint import (
 from .comparison import (
     compare as compare,
 )
+from .crossed import (
+    compare_crossed as compare_crossed,
+    cross as cross,
+)
 from .experiment import (
     Experiment as Experiment,
     PhantomData as PhantomData,
