@@ -22,6 +22,7 @@ NAMES = (
     "where",
     "ablations",
     "shares",
+    "five_numbers",
     "cheng",
     "tcga_lgg",
 )
