@@ -24,6 +24,7 @@ NAMES = (
     "ablations",
     "shares",
     "five_numbers",
+    "brats_sites",
     "cheng",
     "tcga_lgg",
 )
