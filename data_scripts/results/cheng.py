@@ -27,11 +27,10 @@ CHANGES = {
     "plain": START,
     "power 1": MASKED.but(loss=LRPLoss(1), guided=0.25),
     "segmentation head": MASKED.but(model="SegmentedCNN", loss=SegmentationLoss()),
-    "crop": START.but(view="crop"),
     "oracle": START.but(view="tumor"),
 }
 SEARCHED = candidates(CHANGES, ("plain", "power 1"))
-#: Heatmaps of these are kept: the others do not see whole slices.
+#: Heatmaps of these are kept: the oracle does not see whole slices.
 SHOWN = ("plain", "power 1", "segmentation head")
 
 
