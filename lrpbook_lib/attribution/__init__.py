@@ -17,4 +17,5 @@ from .scores import (
     relevance_rank_accuracy,
     tumor_lrp_score,
 )
+from .side_by_side import SIDE_BY_SIDE, Method, measure_maps, where_it_lies
 from .stability import Smoothed, agreement, max_sensitivity, rank_correlation
