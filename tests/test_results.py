@@ -257,7 +257,7 @@ def test_adding_something_undoes_no_result(copy):
 
 
 #: What follows the protocol of its own, and not the budget of ten epochs.
-TO_THE_END = {"tuning", "worth", "schedules"}
+TO_THE_END = {"tuning", "worth", "schedules", "explainers"}
 
 
 def test_a_change_of_the_analysis_stales_what_uses_it(copy):

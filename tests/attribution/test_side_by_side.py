@@ -49,7 +49,7 @@ def test_every_method_answers_alike(name, network):
 def test_a_map_of_what_is_used_wins_each_measure():
     """A linear network of a square: its contributions are x w, and no map is better."""
     right = measure_maps(Says(MODEL, lambda x: x * WEIGHT), X, Y, TUMOR, BRAIN)
-    wrong = measure_maps(Says(MODEL, lambda x: x * (1 - WEIGHT)), X, Y, TUMOR, BRAIN)
+    wrong = measure_maps(Says(MODEL, lambda x: x * (WEIGHT == 0)), X, Y, TUMOR, BRAIN)
     blind = measure_maps(SIDE_BY_SIDE["random"].of(MODEL), X, Y, TUMOR, BRAIN)
     for name in ("score", "mass", "rank", "pointing"):
         assert (right[name] == 1).all() and (wrong[name] == 0).all()
