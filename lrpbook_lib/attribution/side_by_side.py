@@ -138,6 +138,7 @@ def measure_maps(
     target: Tensor,
     tumor: Tensor,
     brain: Tensor,
+    heat: Tensor | None = None,
     *,
     draws: int = 4,
     seed: int = 0,
@@ -152,6 +153,8 @@ def measure_maps(
     target : Tensor of shape (B,)
         Class that is explained.
     tumor, brain : Tensor of shape ``(B, *space)``
+    heat : Tensor of shape ``(B, 1, *space)``, optional
+        The maps, where they are known already.
     draws : int
         Of noise, for the sensitivity: each costs a map.
     seed : int
@@ -165,8 +168,9 @@ def measure_maps(
         ``sensitivity``, ``complexity``, ``sparseness``, ``completeness``.
     """
     model = explain.model
-    with torch.no_grad():
-        heat = explain(x, target)[1].detach()
+    if heat is None:
+        with torch.no_grad():
+            heat = explain(x, target)[1]
     flipped = flip_regions(model, x, heat, target, seed=seed)
     return where_it_lies(heat, tumor, brain) | {
         "abpc": flipped.abpc,
