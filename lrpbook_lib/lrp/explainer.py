@@ -96,12 +96,15 @@ class Explainer(nn.Module):
         """Trace the model, or wait for an input where that is not possible."""
         self._confirmed: set[bool] = set()
         self._programs: dict[Variant, Program] = {}
-        self._ready, self._waits = False, None
+        self._ready = False
+        self._waits: UntraceableModelError | None = None
         try:
             self._facts = Facts(trace(self.model, example), self.at)
-        except NeedsInputError as error:
+        except UntraceableModelError as error:
             self._waits = error
-            return
+            if example is None and isinstance(error, NeedsInputError):
+                return
+            raise
         self._rules = self.composite.assign(self._facts)
         self._switches = self._facts.switches
         self._ready = True
@@ -109,7 +112,7 @@ class Explainer(nn.Module):
         self._program(Variant(training=True))  # not while torch.compile is looking
 
     def _at_hand(self, x: Tensor) -> None:
-        """Record a run on an input where there is no trace that holds for it."""
+        """Have a program that holds for this input and does what the model does."""
         shape = self._facts.trace.shape if self._ready else ()
         if shape is not None and shape != tuple(x.shape[1:]):
             if torch.compiler.is_compiling():
@@ -118,6 +121,8 @@ class Explainer(nn.Module):
                     "call the explainer with one before torch.compile does."
                 )
             self._prepare(x)
+        if self.check and not torch.compiler.is_compiling():
+            self._confirm(x)
 
     @property
     def captured(self) -> str:
@@ -193,8 +198,6 @@ class Explainer(nn.Module):
         if self.check and not compiling:
             check_input(x, self.model)
         self._at_hand(x)
-        if self.check and not compiling:
-            self._confirm(x)
         training = self.clean and self.in_training
         x = _fast_layout(x)
         variant = Variant(

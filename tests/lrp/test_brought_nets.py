@@ -1,13 +1,19 @@
 """Gates, attention and branches: networks that people bring, made small."""
 
-import importlib
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lrpbook_lib.lrp import Composite, Epsilon, Explainer, Half
+from lrpbook_lib.lrp import (
+    Composite,
+    Epsilon,
+    Explainer,
+    Half,
+    UntraceableModelError,
+)
 
 TINY = Composite(dense=Epsilon(1e-12), conv=Epsilon(1e-12), pool=Epsilon(1e-12))
 
@@ -150,6 +156,42 @@ def test_relevance_can_be_trained_through(name):
         )
 
 
+@pytest.mark.parametrize(
+    ("f", "said"),
+    [
+        (lambda x: x / (float(x.shape[0]) if x.shape[1] else 1), "for 2 samples"),
+        (lambda x: x[: len(x) // 2 + 1] if len(x) else x, "for 2 samples"),
+        (lambda x: x if torch.equal(x, x.relu()) else -x, "looks at values"),
+        (lambda x: x if x.max() > 3 else -x, "looks at values"),
+    ],
+    ids=["a number", "a slice", "equal", "comparison"],
+)
+def test_what_no_fixed_program_can_follow_is_refused(f, said):
+    class Net(nn.Module):
+        def forward(self, x):
+            if not isinstance(x, torch.Tensor) or type(x) is not torch.Tensor:
+                raise TypeError("a tensor")
+            return f(x)
+
+    explainer = Explainer(Net())
+    for _ in range(2):
+        with pytest.raises(UntraceableModelError, match=said):
+            explainer(torch.rand(4, 2), 1)
+    with pytest.raises(UntraceableModelError):
+        _ = explainer.program
+
+
+def test_the_page_says_how_each_was_captured():
+    page = (Path(__file__).parents[2] / "book" / "api.md").read_text()
+    for name in NETS:
+        model, x = made(name)
+        explainer = Explainer(model)
+        total = explainer.ledger(x, 1).loc["total"]
+        assert abs(total["unexplained"]) < 1e-6
+        way = explainer.captured.split(",")[0]
+        assert f"| {name} | {way} | < 1e-6 |" in page
+
+
 class Only(nn.Module):
     def __init__(self, f):
         super().__init__()
@@ -206,15 +248,9 @@ def test_networks_of_monai_where_it_is_installed(name):
 
 
 def test_shapes_by_einops():
-    einops = importlib.import_module("einops") if _has("einops") else None
-    if einops is None:
-        pytest.skip("einops is not installed")
+    einops = pytest.importorskip("einops")
     x = torch.randn(2, 2, 4, 4)
     net = Only(lambda x: einops.rearrange(x, "b c (h i) w -> b (c i) h w", i=2).sum(3))
     explainer = Explainer(net)
     for n in (1, 2):
         torch.testing.assert_close(explainer(x[:n], x.new_ones(n, 4, 2))[0], net(x[:n]))
-
-
-def _has(name):
-    return importlib.util.find_spec(name) is not None

@@ -24,7 +24,10 @@ Outputs = dict[str, list[fx.Node]]
 
 #: What asks for the values of a tensor, which another input answers otherwise.
 _LOOKS = {"__bool__", "__int__", "__float__", "__index__", "item", "tolist", "nonzero"}
+_LOOKS |= {"equal", "allclose", "is_nonzero", "numpy", "__array__", "__contains__"}
 _OWN_CALL = nn.Module.__call__
+#: Of two runs. What is worked out from the one seldom comes to the same from the other.
+_SAMPLES = (2, 5)
 
 
 class _Recorder(TorchFunctionMode):
@@ -266,15 +269,16 @@ def record(model: nn.Module, x: Tensor) -> tuple[fx.Graph, Outputs]:
         another number of samples.
     """
     with _evaluated(model):
-        two, three = (
-            _run(model, x[:1].expand(n, *x.shape[1:]).contiguous()) for n in (2, 3)
+        few, more = (
+            _run(model, x[:1].expand(n, *x.shape[1:]).contiguous()) for n in _SAMPLES
         )
-    nodes = list(two.graph.nodes)
-    others = list(three.graph.nodes)
+    nodes = list(few.graph.nodes)
+    others = list(more.graph.nodes)
     if [(n.op, str(n.target)) for n in nodes] != [
         (n.op, str(n.target)) for n in others
     ]:
         raise _by_batch(model)
+    names = {b: a.name for a, b in zip(nodes, others, strict=True)}
     first, size = nodes[0], None
     for node, other in zip(nodes, others, strict=True):
 
@@ -286,29 +290,32 @@ def record(model: nn.Module, x: Tensor) -> tuple[fx.Graph, Outputs]:
                 freed = [free(*pair) for pair in zip(a, b, strict=True)]
                 return tuple(freed) if isinstance(a, tuple) else freed
             if isinstance(a, slice):
-                ends = (
-                    (getattr(s, k) for k in ("start", "stop", "step")) for s in (a, b)
-                )
-                return slice(*(free(*pair) for pair in zip(*ends, strict=True)))
-            if type(a) is not int or a == b:
+                keys = ("start", "stop", "step")
+                return slice(*(free(getattr(a, k), getattr(b, k)) for k in keys))
+            if isinstance(a, fx.Node):
+                if a.name != names[b]:
+                    raise _by_batch(model)
                 return a
-            if a != 2 * (b - a):
+            if a == b:
+                return a
+            times, rest = (0, 1) if type(a) is not int else divmod(a, _SAMPLES[0])
+            if rest or b != times * _SAMPLES[1]:
                 raise _by_batch(model)
             if size is None:
-                with two.graph.inserting_after(first):
-                    size = two.graph.call_method("size", (first, 0))
-            if b - a == 1:
+                with few.graph.inserting_after(first):
+                    size = few.graph.call_method("size", (first, 0))
+            if times == 1:
                 return size
-            with two.graph.inserting_before(node):
-                return two.graph.call_function(operator.mul, (size, b - a))
+            with few.graph.inserting_before(node):
+                return few.graph.call_function(operator.mul, (size, times))
 
         node.args = free(node.args, other.args)
         node.kwargs = {k: free(v, other.kwargs[k]) for k, v in node.kwargs.items()}
-    return two.graph, two.outputs
+    return few.graph, few.outputs
 
 
 def _by_batch(model: nn.Module) -> UntraceableModelError:
     return UntraceableModelError(
-        f"{type(model).__name__} runs other operations for two samples than for three; "
+        f"{type(model).__name__} runs other operations for 2 samples than for 5; "
         "LRP needs the same for every batch."
     )
