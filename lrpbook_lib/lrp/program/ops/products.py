@@ -62,7 +62,7 @@ def factor(
 
     .. math:: R_a = \tfrac{1}{n} \, a \odot f_a^\top(R / (z + \epsilon\,sign(z)))
 
-    Each of ``of`` factors takes an equal part (``achtibat2024``, eq. 15).
+    Each of ``of`` factors takes an equal part (``achtibat2024``).
     """
     return a * undo(map, a, R / stabilize(z)) / of
 
@@ -89,7 +89,7 @@ def softened(a: Tensor, z: Tensor, R: Tensor, dim: int) -> Tensor:
 
     .. math:: R_i = a_i (R_i - z_i \textstyle\sum_j R_j)
 
-    The first order of its Taylor series at ``a`` (``achtibat2024``, eq. 13); the
+    The first order of its Taylor series at ``a`` (``achtibat2024``); the
     constant term keeps the rest, as a bias does. What a mask has set to minus infinity
     gets none.
     """
