@@ -8,4 +8,4 @@ from .explainer import Explainer
 from .exports import export, export_onnx
 from .layers import Affine, affine
 from .program import register, unregister
-from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, WSquare, ZBox, ZPlus
+from .rules import AlphaBeta, Epsilon, Flat, Gamma, Half, Pass, WSquare, ZBox, ZPlus

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -55,31 +56,70 @@ def check_input(x: Tensor, model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def check_trace(model: nn.Module, traced: Callable[..., Tensor], x: Tensor) -> None:
+def check_trace(
+    model: nn.Module, traced: Callable[..., Tensor], x: Tensor, training: bool = False
+) -> None:
     """Refuse a program that computes something else than the model it was traced from.
 
-    Both run once, in evaluation form, on the first sample. A trace cannot see which way
-    a branch on the kind of its input or on the mode of the model goes.
+    Both run once, on the first sample in evaluation form, or on two as the modules'
+    modes say. A trace cannot see which way a branch on the kind of its input or on the
+    mode of the model goes. The model and the generators of random numbers are left as
+    they were.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        ours, theirs = traced(model, x[:1]), model(x[:1])
-        if _alike(ours, theirs) or not _alike(model(x[:1]), theirs):
-            return  # or the model is random in evaluation, too
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    x, why = x[: 2 if training else 1], ""
+    with _untouched(model, x):
+        if not training:
+            model.eval()
+        try:
+            theirs = _seeded(model, x)
+        except Exception:
+            if training:
+                return  # as batch norm over a single value
+            raise
+        try:
+            ours = _seeded(lambda x: traced(model, x), x)
+            if _alike(ours, theirs):
+                return
+        except Exception as error:
+            why = f" ({error})"
+        again = [_seeded(model, x, seed) for seed in ((1, 2) if training else (1,))]
+        if not all(_alike(other, theirs) for other in again):
+            return  # the model is random, too
+    form = "training" if training else "evaluation"
     raise UntraceableModelError(
         f"The operations recorded from {type(model).__name__} give another output than "
-        "the model itself. Its forward pass branches on something that recording it "
-        "changes, such as isinstance(x, Tensor) or self.training: move the branch out "
-        "of the model, and make the explainer in evaluation mode."
+        f"the model itself in {form} form{why}. Its forward pass branches on something "
+        "that recording it changes, such as isinstance(x, Tensor) or self.training: "
+        "move the branch out of the model, and make the explainer in evaluation mode."
     )
 
 
-def _alike(z: Tensor, other: Any) -> bool:
-    if not isinstance(other, Tensor) or z.shape != other.shape:
+def _seeded(run: Callable[[Tensor], Any], x: Tensor, seed: int = 0) -> Any:
+    torch.manual_seed(seed)
+    return run(x)
+
+
+@contextmanager
+def _untouched(model: nn.Module, x: Tensor) -> Iterator[None]:
+    """Modes, buffers and random numbers are afterwards what they were."""
+    modules = list(model.modules())
+    before = [(m, m.training, dict(m._buffers)) for m in modules]
+    for module in modules:  # other tensors: a graph may hold on to the real ones
+        for name, value in module._buffers.items():
+            module._buffers[name] = None if value is None else value.clone()
+    devices = [x.device] if x.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        for module, mode, buffers in before:
+            module.training = mode
+            module._buffers.update(buffers)
+
+
+def _alike(z: Any, other: Any) -> bool:
+    both = isinstance(z, Tensor) and isinstance(other, Tensor)
+    if not both or z.shape != other.shape:
         return False
     if not z.is_floating_point():
         return True

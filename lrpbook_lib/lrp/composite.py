@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EPSILON, _PASS = Epsilon(), Pass()
-_SHOWN = ("first", "last", "dense", "conv", "norm", "pool")
+_SHOWN = ("first", "last", "dense", "conv", "norm", "pool", "gate")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Composite:
         For normalizations that cannot be folded into a layer in front of them.
     pool : Rule
         For average pooling and upsampling. Max pooling is always winner-take-all.
+    gate : Rule
+        For products of two tensors of the data: the signal takes all under ``Pass``,
+        each takes half under ``Half``.
     first, last : Rule, optional
         For the affine layers next to the input, and next to the output.
     names : mapping of str to Rule, optional
@@ -51,6 +54,7 @@ class Composite:
       conv   ZPlus(epsilon=1e-06)
       norm   Pass()
       pool   Epsilon(epsilon=1e-06)
+      gate   Pass()
     """
 
     dense: Rule = _EPSILON
@@ -60,6 +64,7 @@ class Composite:
     first: Rule | None = None
     last: Rule | None = None
     names: Mapping[str, Rule] = field(default_factory=dict)
+    gate: Rule = _PASS
 
     def __post_init__(self) -> None:
         kinds = {key: getattr(self, key) for key in _SHOWN}

@@ -14,6 +14,10 @@ class UntraceableModelError(LRPError):
     """The model's forward depends on data in a way that no fixed program can follow."""
 
 
+class NeedsInputError(UntraceableModelError):
+    """A model that only a run on an input can show the operations of."""
+
+
 class UnsupportedOperationError(LRPError):
     """An operation on the path of relevance that no rule is registered for."""
 

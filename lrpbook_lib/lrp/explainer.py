@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from .checks import check_input, check_target, check_trace
 from .composite import Composite, composite_named, rules_table
-from .errors import LRPError
+from .errors import LRPError, NeedsInputError, UntraceableModelError
 from .ledger import Watch
 from .program import Facts, Program, Variant, trace, write
 from .start import STARTS, Start, start_relevance
@@ -92,16 +92,50 @@ class Explainer(nn.Module):
         self.at, self.start, self.clean, self.check = at, start, clean, check
         self._prepare()
 
-    def _prepare(self) -> None:
-        self._facts = Facts(trace(self.model), self.at)
+    def _prepare(self, example: Tensor | None = None) -> None:
+        """Trace the model, or wait for an input where that is not possible."""
+        self._confirmed: set[bool] = set()
+        self._programs: dict[Variant, Program] = {}
+        self._ready = False
+        self._waits: UntraceableModelError | None = None
+        try:
+            self._facts = Facts(trace(self.model, example), self.at)
+        except UntraceableModelError as error:
+            self._waits = error
+            if example is None and isinstance(error, NeedsInputError):
+                return
+            raise
         self._rules = self.composite.assign(self._facts)
         self._switches = self._facts.switches
-        self._confirmed = False
-        self._programs: dict[Variant, Program] = {}
+        self._ready = True
         self._program(Variant())
         self._program(Variant(training=True))  # not while torch.compile is looking
 
+    def _at_hand(self, x: Tensor) -> None:
+        """Have a program that holds for this input and does what the model does."""
+        shape = self._facts.trace.shape if self._ready else ()
+        if shape is not None and shape != tuple(x.shape[1:]):
+            if torch.compiler.is_compiling():
+                raise UntraceableModelError(
+                    "What this model runs is recorded from an input of this shape: "
+                    "call the explainer with one before torch.compile does."
+                )
+            self._prepare(x)
+        if self.check and not torch.compiler.is_compiling():
+            self._confirm(x)
+
+    @property
+    def captured(self) -> str:
+        """Which way the operations were recorded."""
+        self._needed()
+        return self._facts.trace.captured
+
+    def _needed(self) -> None:
+        if self._waits is not None:
+            raise self._waits
+
     def _program(self, variant: Variant) -> Program:
+        self._needed()
         if variant not in self._programs:
             self._programs[variant] = write(
                 self._facts, self._rules, variant, live=not self.clean
@@ -121,11 +155,13 @@ class Explainer(nn.Module):
     @property
     def rules(self) -> pd.DataFrame:
         """Which rule each layer got: a table, a row a layer."""
+        self._needed()
         return rules_table(self._facts, self._rules)
 
     @property
     def layers(self) -> list[str]:
         """Names that ``at`` and ``layers`` take, in the order of the forward pass."""
+        self._needed()
         return list(self._facts.trace.named)
 
     def forward(
@@ -161,7 +197,7 @@ class Explainer(nn.Module):
         compiling = torch.compiler.is_compiling()
         if self.check and not compiling:
             check_input(x, self.model)
-            self._confirm(x)
+        self._at_hand(x)
         training = self.clean and self.in_training
         x = _fast_layout(x)
         variant = Variant(
@@ -173,13 +209,27 @@ class Explainer(nn.Module):
         return (out, relevance) if layers is None else (out, relevance, by_layer)
 
     def _confirm(self, x: Tensor) -> None:
-        """Once: what was recorded is what the model computes."""
+        """Once a mode: what was recorded is what the model computes.
+
+        Where a trace without data went another way than the model, one run on the
+        input is recorded instead.
+        """
         whole = self._facts.trace.output.args[0]
-        if self._confirmed or not len(x) or not isinstance(whole, fx.Node):
+        training = any(module.training for module in self.model.modules())
+        if not len(x) or not isinstance(whole, fx.Node):
             return  # of several outputs there is none to compare
-        facts, variant = Facts(self._facts.trace), Variant(forward_only=True)
-        check_trace(self.model, write(facts, {}, variant, not self.clean).run, x)
-        self._confirmed = True
+        for form in {False, training} - self._confirmed:
+            facts, variant = Facts(self._facts.trace), Variant(forward_only=True)
+            program = write(facts, {}, variant, form or not self.clean)
+            try:
+                check_trace(self.model, program.run, x, form)
+            except UntraceableModelError:
+                if form or self._facts.trace.shape is not None:
+                    raise
+                self._prepare(x)
+                return self._confirm(x)
+            self._confirmed.add(form)
+        return None
 
     def activation(self, x: Tensor) -> Tensor:
         """What relevance would start from: the output of the layer ``at``.
@@ -188,6 +238,7 @@ class Explainer(nn.Module):
         """
         if self.check and not torch.compiler.is_compiling():
             check_input(x, self.model)
+        self._at_hand(x)
         program = self._program(Variant(forward_only=True))
         return program.run(self.model, _fast_layout(x))
 
@@ -206,6 +257,7 @@ class Explainer(nn.Module):
         -------
         Tensor of shape ``(B, *in)`` or ``(M, *in)``
         """
+        self._at_hand(x)
         x = _fast_layout(x)
         program = self._program(Variant(nonnegative=_nonnegative(x)))
         return program.run(self.model, x, start)[1]
@@ -255,6 +307,7 @@ class Explainer(nn.Module):
         """
         if self.check:
             check_input(x, self.model)
+        self._at_hand(x)
         watch = Watch()
         start = watch.start(self._start(target, self.check))
         program = self._program(Variant(watched=True))
@@ -264,7 +317,7 @@ class Explainer(nn.Module):
     @property
     def in_training(self) -> bool:
         """Whether a dropout or batch norm acts otherwise than in evaluation."""
-        return any(module.training for module in self._switches)
+        return self._ready and any(m.training for m in self._switches)
 
     def extra_repr(self) -> str:
         """What print(explainer) shows of the settings."""
@@ -272,7 +325,7 @@ class Explainer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A program is text compiled on this machine; a copy writes its own.
-        gone = ("_facts", "_rules", "_switches", "_programs", "_confirmed")
+        gone = ("_facts", "_rules", "_switches", "_programs", "_confirmed", "_waits")
         return {k: v for k, v in self.__dict__.items() if k not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

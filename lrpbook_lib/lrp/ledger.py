@@ -61,7 +61,7 @@ class Watch:
         row = self.rows[name]
         row["relevance_in"] += _total(out)
         if new or ruled:  # a sum keeps something once, not once for each summand
-            kept = function.absorbed if ruled else _absorbed_in_sum
+            kept = getattr(function, "absorbed", _absorbed_in_sum)
             bias, stabilizer, weak = map(_total, kept(*args, **kwargs))
             row["bias"] += bias
             row["stabilizer"] += stabilizer

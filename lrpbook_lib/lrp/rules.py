@@ -203,6 +203,19 @@ class ZBox(Rule):
 
 
 @dataclass(frozen=True, repr=False)
+class Half(Rule):
+    r"""Each of two factors takes half, :math:`R_a = R_b = R / 2`. For gates.
+
+    Achtibat et al. 2024 (``achtibat2024``), the uniform rule.
+    """
+
+    epsilon: float = 0.0
+
+    def branches(self, at: Site) -> Branches:
+        raise TypeError("Half() is for gates: Composite(gate=Half()).")
+
+
+@dataclass(frozen=True, repr=False)
 class Pass(Rule):
     r"""Unchanged: :math:`R_{in} = R`. For elementwise layers and normalizations."""
 

@@ -51,8 +51,11 @@ def test_data_dependent_control_flow():
         def forward(self, x):
             return x if x.sum() > 0 else -x
 
+    explainer = Explainer(Branching())
     with pytest.raises(UntraceableModelError, match=r"torch\.where"):
-        Explainer(Branching())
+        _ = explainer.program
+    with pytest.raises(UntraceableModelError, match=r"looks at values .*torch\.where"):
+        explainer(torch.ones(2, 3))
 
 
 def test_a_branch_that_tracing_takes_the_wrong_way():
@@ -66,11 +69,28 @@ def test_a_branch_that_tracing_takes_the_wrong_way():
             return z if isinstance(x, torch.Tensor) else -z
 
     x = torch.randn(2, 3)
-    with pytest.raises(UntraceableModelError, match=r"another output than the model"):
-        Explainer(Branching())(x, 1)
-    with pytest.raises(UntraceableModelError, match=r"another output"):
-        Explainer(Branching(), at="dense")(x)
+    model = Branching()
+    explainer = Explainer(model)
+    torch.testing.assert_close(explainer(x, 1)[0], model(x))
+    assert "recorded from a run" in explainer.captured
+    torch.testing.assert_close(Explainer(model, at="dense")(x)[0], model.dense(x))
     assert Explainer(Branching(), check=False)(x, 1)[1].shape == x.shape
+
+
+def test_a_branch_on_the_mode_is_refused_when_training():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.dense(x) * (2 if self.training else 1)
+
+    model, x = Branching().eval(), torch.randn(2, 3)
+    explainer = Explainer(model)
+    torch.testing.assert_close(explainer(x, 1)[0], model(x))
+    with pytest.raises(UntraceableModelError, match=r"itself in training form"):
+        explainer.train()(x, 1)
 
 
 def test_what_is_compared_with_the_model_leaves_it_as_it_was():
@@ -108,7 +128,7 @@ def test_an_operation_without_a_rule():
     class Gate(nn.Module):
         def __init__(self):
             super().__init__()
-            self.block = nn.Sequential(nn.Linear(3, 3), nn.Softmax(1), nn.Linear(3, 2))
+            self.block = nn.Sequential(nn.Linear(3, 3), nn.Softmin(1), nn.Linear(3, 2))
 
         def forward(self, x):
             return self.block(x)
@@ -116,14 +136,14 @@ def test_an_operation_without_a_rule():
     with pytest.raises(UnsupportedOperationError) as caught:
         Explainer(Gate())
     said = str(caught.value)
-    assert "Softmax" in said and "'block.1'" in said and "block_1" in said
+    assert "Softmin" in said and "'block.1'" in said and "block_1" in said
     assert "lrpbook_lib.lrp.register" in said and "def rule(layer, a, z, R)" in said
 
 
 def test_a_product_of_two_activations():
     class Squeeze(nn.Module):
         def forward(self, x):
-            return x * x.mean(1, keepdim=True)
+            return x / x.mean(1, keepdim=True)
 
     with pytest.raises(UnsupportedOperationError, match=r"register"):
         Explainer(Squeeze())
@@ -180,8 +200,8 @@ def test_assignment_into_a_tensor():
             y[:, 0] = 0
             return y
 
-    with pytest.raises(LRPError, match=r"torch\.where"):
-        Explainer(Writes())
+    with pytest.raises(LRPError, match=r"assigns into a tensor.*torch\.where"):
+        Explainer(Writes())(torch.randn(2, 3))
 
 
 def test_settings_that_do_not_exist():

@@ -22,7 +22,7 @@ class Place:
     """Where a layer stands: all that a composite may ask about it."""
 
     name: str
-    kind: str  # "dense", "conv", "norm" or "pool"
+    kind: str  # "dense", "conv", "norm", "pool" or "gate"
     first: bool = False  # nothing affine between the input and it
     last: bool = False  # nothing affine between it and the output
 
@@ -135,6 +135,16 @@ class Facts:
                     folds[step.node] = before
         return folds
 
+    def paired(self, step: Step) -> bool:
+        """Whether a step multiplies what depends on the input with what does, too."""
+        inputs = [n for n in step.node.all_input_nodes if n in self.active]
+        return step.op.pair is not None and len(inputs) > 1
+
+    def _kind(self, step: Step) -> str | None:
+        if self.paired(step):  # of a product of matrices, both sides are the data's
+            return "gate" if step.op.kind is None else None
+        return step.op.kind
+
     @cached_property
     def places(self) -> dict[fx.Node, Place]:
         """The layers that a rule is assigned to."""
@@ -148,9 +158,7 @@ class Facts:
             if step.node in final and step.node not in affine:
                 final.update(step.node.all_input_nodes)
         return {
-            step.node: Place(
-                step.name, step.op.kind, step.node in fresh, step.node in final
-            )
+            step.node: Place(step.name, kind, step.node in fresh, step.node in final)
             for step in self.steps
-            if step.op.kind is not None and step.node in self.active
+            if (kind := self._kind(step)) is not None and step.node in self.active
         }

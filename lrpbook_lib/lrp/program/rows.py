@@ -38,6 +38,8 @@ class Op:
     backward : str or callable ``(page, step, R) -> Sends``
         The relevance of the operand, or of several inputs. Without it, and without a
         kind, relevance cannot cross.
+    pair : callable ``(page, step, R) -> Sends``, optional
+        As ``backward``, where more than one input depends on the explained one.
     undivided : callable ``(page, step, R) -> Sends``, optional
         As ``backward``, where nothing but a rule takes what it sends: the rule divides,
         and spreads what it has divided.
@@ -66,6 +68,7 @@ class Op:
     """
 
     backward: str | Callable[..., Sends] = ""
+    pair: Callable[..., Sends] | None = None
     undivided: Callable[..., Sends] | None = None
     forward: str = ""
     calm: str = ""

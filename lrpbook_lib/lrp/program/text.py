@@ -80,6 +80,8 @@ def write(
     page = Page(facts, rules, live, variant.watched, shown=frozenset(wanted.values()))
     x, end = page.var(facts.trace.input), page.var(facts.end)
     body = ["# Forward: the model itself, keeping what the rules need."]
+    if facts.trace.shape is not None:
+        body.insert(0, f"# {facts.trace.captured.capitalize()}.")
     body += _forward(page, facts.nodes)
     if variant.forward_only:
         head = [f"def program(model, {x}):"]
@@ -160,6 +162,9 @@ def _backward(page: Page) -> tuple[list[str], set[fx.Node]]:
 def _sends(page: Page, step: Step, R: str) -> Sends:
     """What a step's row says of the relevance of its inputs."""
     back = step.op.backward
+    if page.facts.paired(step):
+        assert step.op.pair is not None
+        return step.op.pair(page, step, R)
     if step.op.undivided and page.rule_next(step.operand):
         back = step.op.undivided
     if callable(back):

@@ -1,6 +1,7 @@
 """From a model to the list of operations that its forward pass runs.
 
-``torch.fx`` records the forward pass once, without data. Layers of ``torch.nn`` stay
+``torch.fx`` records the forward pass once, without data; where it cannot, a run on an
+input does. Layers of ``torch.nn`` stay
 whole and keep their names; everything else is opened up to the operations inside.
 """
 
@@ -14,10 +15,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from ..errors import UnsupportedOperationError, UntraceableModelError
+from ..errors import (
+    NeedsInputError,
+    UnsupportedOperationError,
+    UntraceableModelError,
+)
+from .attention import open_attention
 from .inplace import owner, settle
+from .record import record
 from .rows import Op, find, kept_whole
 
 #: NumPy's names, which PyTorch takes as well.
@@ -35,6 +42,8 @@ class _Tracer(fx.Tracer):
         return kept_whole(type(m)) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple, kwargs: dict) -> Any:
+        if isinstance(m, nn.MultiheadAttention) and not kept_whole(type(m)):
+            raise TypeError("attention is opened in a run on an input.")
         out = super().call_module(m, forward, args, kwargs)
         if isinstance(out, fx.Proxy):
             self.outputs.setdefault(self.path_of_module(m), []).append(out.node)
@@ -120,6 +129,8 @@ class Trace:
     steps : dict of fx.Node to Step
     named : dict of str to fx.Node
         Every name that relevance can be asked for, and the node that carries it.
+    shape : tuple of int or None
+        The shape of a sample that the operations hold for; None: of any.
     """
 
     model: nn.Module
@@ -128,6 +139,15 @@ class Trace:
     named: dict[str, fx.Node]
     input: fx.Node
     output: fx.Node
+    shape: tuple[int, ...] | None = None
+
+    @property
+    def captured(self) -> str:
+        """Which way the operations were recorded."""
+        if self.shape is None:
+            return "traced by torch.fx, for inputs of any shape"
+        sizes = ", ".join(map(str, ("B", *self.shape)))
+        return f"recorded from a run, for inputs of shape ({sizes})"
 
 
 def spelled(function: Any) -> str | None:
@@ -141,24 +161,27 @@ def spelled(function: Any) -> str | None:
     return next((f"{F.__name__}.{name}" for name in names), None)
 
 
-def trace(model: nn.Module) -> Trace:
+def trace(model: nn.Module, example: Tensor | None = None) -> Trace:
     """Record the forward pass of a model.
+
+    Parameters
+    ----------
+    model : nn.Module
+    example : Tensor of shape ``(B, *in)``, optional
+        Record a run on this input, instead of tracing without data.
 
     Raises
     ------
+    NeedsInputError
+        Where it cannot be traced without an input.
     UntraceableModelError
         Where the forward pass branches on data, or takes several inputs.
     """
-    tracer = _Tracer()
-    try:
-        graph = tracer.trace(model)
-    except Exception as error:
-        raise UntraceableModelError(
-            f"{type(model).__name__} cannot be traced: {error} "
-            "LRP needs a forward pass that runs the same operations for every input. "
-            "Turn an `if` or a loop on tensor values into torch.where or move it out "
-            "of the model, or explain the part in front of it."
-        ) from error
+    if example is None:
+        graph, outputs = _traced(model)
+    else:
+        graph, outputs = record(model, example)
+    open_attention(graph)
     settle(graph, model)
     inputs = [n for n in graph.nodes if n.op == "placeholder"]
     needed = [n for n in inputs if not n.args]
@@ -171,10 +194,24 @@ def trace(model: nn.Module) -> Trace:
     (output,) = [n for n in graph.nodes if n.op == "output"]
     steps = _steps(model, graph)
     named = {step.name: node for node, step in steps.items()}
-    for path, nodes in tracer.outputs.items():
+    for path, nodes in outputs.items():
         for i, node in enumerate(nodes if path else (), start=1):
             named.setdefault(path if i == 1 else f"{path}:{i}", node)
-    return Trace(model, graph, steps, named, needed[0], output)
+    shape = None if example is None else tuple(example.shape[1:])
+    return Trace(model, graph, steps, named, needed[0], output, shape)
+
+
+def _traced(model: nn.Module) -> tuple[fx.Graph, dict[str, list[fx.Node]]]:
+    tracer = _Tracer()
+    try:
+        return tracer.trace(model), tracer.outputs
+    except Exception as error:
+        raise NeedsInputError(
+            f"{type(model).__name__} cannot be traced without an input: {error} "
+            "LRP needs a forward pass that runs the same operations for every input. "
+            "Call the explainer with an input first, from which they are recorded; "
+            "turn an `if` or a loop on tensor values into torch.where."
+        ) from error
 
 
 def _steps(model: nn.Module, graph: fx.Graph) -> dict[fx.Node, Step]:

@@ -118,10 +118,34 @@ def piece(R: Tensor, parts: Sequence[Tensor], which: int, dim: int = 0) -> Tenso
     return R.narrow(dim, start, parts[which].shape[dim])
 
 
+def _constant(
+    R: Tensor, parts: Sequence[Tensor], which: int, dim: int, constant: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What constant inputs of a concatenation, as a class token, take: as a bias."""
+    none = R.new_zeros(())
+    return sum((piece(R, parts, i, dim).sum() for i in constant), none), none, none
+
+
+@word
+def piece_beside(
+    R: Tensor, parts: Sequence[Tensor], which: int, dim: int, constant: Sequence[int]
+) -> Tensor:
+    """As ``piece``, where inputs that do not depend on the data take theirs."""
+    return piece(R, parts, which, dim)
+
+
+piece_beside.absorbed = _constant  # type: ignore[attr-defined]
+
+
 def _pieces(page: Page, step: Step, R: str) -> Sends:
     parts, dim = (page.source(v) for v in (tuple(step.operand), step.settings["dim"]))
+    constant = [i for i, n in enumerate(step.operand) if not page.active(n)]
     for i, n in enumerate(step.operand):
-        yield n, f"piece({R}, {parts}, which={i}, dim={dim})"
+        args = f"R={R}, parts={parts}, which={i}, dim={dim}, constant={constant}"
+        if not (page.watched and constant):
+            yield n, f"piece({R}, {parts}, which={i}, dim={dim})"
+        elif page.active(n):
+            yield n, page.flow("piece_beside", args, step)
 
 
 def _slices(page: Page, step: Step, R: str) -> Sends:
