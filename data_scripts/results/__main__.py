@@ -16,6 +16,7 @@ NAMES = (
     "tuning",
     "worth",
     "schedules",
+    "fairwashing",
     "models",
     "dynamics",
     "audit",
