@@ -24,6 +24,8 @@ NAMES = (
     "where",
     "ablations",
     "shares",
+    "five_numbers",
+    "brats_sites",
     "cheng",
     "tcga_lgg",
 )

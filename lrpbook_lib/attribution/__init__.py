@@ -6,6 +6,7 @@ from .flipping import flip_regions, random_map
 from .imputation import IMPUTERS, Imputer, imputer
 from .interventions import choose_donors, control_regions, effects_of_erasing
 from .maps import Attribution
+from .overlap import best_dice, dice, hausdorff95, iou, segmentation_table
 from .properties import completeness_error, complexity, cost, sparseness
 from .randomization import efficient_randomization, parameter_randomization
 from .scores import (
@@ -16,5 +17,15 @@ from .scores import (
     relevance_mass_accuracy,
     relevance_rank_accuracy,
     tumor_lrp_score,
+)
+from .segmentation import (
+    Level,
+    MultiOtsu,
+    OfPeak,
+    Quantile,
+    Segmenter,
+    ellipse_map,
+    largest_parts,
+    learn_segmenter,
 )
 from .stability import Smoothed, agreement, max_sensitivity, rank_correlation

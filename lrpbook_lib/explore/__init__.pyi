@@ -51,6 +51,9 @@ from .figures.sites import (
     protocol_scores as protocol_scores,
     site_grade_bars as site_grade_bars,
 )
+from .widgets.cutting import (
+    SegmentationExplorer as SegmentationExplorer,
+)
 from .widgets.explorer import (
     HeatmapExplorer as HeatmapExplorer,
 )
