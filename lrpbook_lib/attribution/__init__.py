@@ -28,4 +28,5 @@ from .segmentation import (
     largest_parts,
     learn_segmenter,
 )
+from .side_by_side import SIDE_BY_SIDE, Method, measure_maps, where_it_lies
 from .stability import Smoothed, agreement, max_sensitivity, rank_correlation

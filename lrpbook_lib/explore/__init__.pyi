@@ -29,6 +29,9 @@ from .figures.curves import (
     front_figure as front_figure,
     trend_figure as trend_figure,
 )
+from .figures.matrices import (
+    matrix_figure as matrix_figure,
+)
 from .figures.panels import (
     Panel as Panel,
     before_after as before_after,
