@@ -17,6 +17,7 @@ NAMES = (
     "worth",
     "schedules",
     "explainers",
+    "fairwashing",
     "models",
     "dynamics",
     "audit",
