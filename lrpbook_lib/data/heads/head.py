@@ -218,7 +218,7 @@ def _wrap(
     rest = head - bone
     depth = -skin
     muscle = rest * _step(person.scalp - depth, spacing)
-    air = _step(26 + body, spacing) * muscle  # deep in face and neck
+    air = _step(40 + body, spacing) * muscle  # deep in face and neck
     fat = rest - muscle
     return {
         "bone": bone - marrow,

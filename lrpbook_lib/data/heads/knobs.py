@@ -173,7 +173,9 @@ class Person:
             age=round(age, 1),
             sex=sex,
             site=chr(ord("A") + number) if number < 26 else f"S{number}",
-            shrinkage=float(2.9 + 0.07 * over + 0.42 * z[0] + 0.52 * wide * ill),
+            shrinkage=float(
+                np.clip(4.0 + 0.155 * over + 1.05 * z[0] + 1.1 * wide * ill, 0.2, 10)
+            ),
             ventricles=float(1.0 + 0.10 * over + 0.8 * z[1] + 0.9 * local * severity),
             hippocampus=float(
                 np.clip(
