@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrpbook_lib.data.heads.knobs import HeadSettings, Person
+from lrpbook_lib.data.heads.knobs import SPACES, HeadSettings, Person
 from lrpbook_lib.data.heads.registration import native_points
 from lrpbook_lib.data.heads.template import (
     CONTOUR,
@@ -86,22 +86,14 @@ def draw_head(
     transforms that the head was made with, but for the errors that the knobs ask for.
     """
     # Separate streams: a knob that changes one of the causes leaves the others be.
-    form, machine, strip, fit = (
-        random_source(settings.seed, 4 + k, person.index) for k in range(4)
-    )
-    template = load_template(settings.spacing)
-    points, affine = grid(settings.spacing)
-    pose = _pose(form, person)
-    # Place, then folds, then shrinkage and ventricles: the registration undoes them.
-    placed = anatomy.place_head(form, pose, points, settings.spacing)
-    at_hull = _around(template, placed)
-    moved = placed + person.shrinkage * at_hull[2:]
-    hull = at_hull[0]
-    surface = _around(template, moved)[0]
+    machine, strip = (random_source(settings.seed, k, person.index) for k in (5, 6))
+    template, bend = load_template(settings.spacing), _Bend.of(person, settings)
+    hull, form = bend.at_hull[0], bend.rng
+    surface = _around(template, bend.moved)[0]
     fractions, regions, inner = _tissues(
-        form, template, moved, surface, hull, person, settings.spacing
+        form, template, bend.moved, surface, hull, person, settings.spacing
     )
-    fractions |= _wrap(form, at_hull, inner, person, settings.spacing)
+    fractions |= _wrap(form, bend.at_hull, inner, person, settings.spacing)
     signature = _scanner(settings, person.site)
     t1 = _image(machine, fractions, hull < 0, signature, settings.spacing)
     rough = anatomy.smooth_field(strip, hull.shape, settings.spacing, 18.0)
@@ -109,23 +101,71 @@ def draw_head(
     tissues = {name: fractions[name] for name in ("gray", "white", "fluid")}
     tissues["white"] = tissues["white"] + fractions["edema"]
     # The scanner knows nothing of MNI: its own middle is its origin.
-    own = affine.copy()
+    own = bend.affine.copy()
     own[:3, 3] -= MIDDLE
     heads = {"native": Head(t1, surface < edge, tissues, regions, own)}
     for space in spaces:
         if space != "native":
-            bent = np.zeros_like(points)
-            if space == "nonlinear":
-                bent = placed - pose.into_atlas(points) + person.shrinkage * at_hull[2:]
-                bent += _opened(template, moved, person.ventricles)
-            where = native_points(fit, pose, points, bent, settings)
-            heads[space] = resampled(heads["native"], where, points, affine)
+            where = bend.fetched(space, settings)
+            heads[space] = resampled(heads["native"], where, bend.points, bend.affine)
     return {space: heads[space] for space in spaces}
 
 
-def _opened(template: Template, where: np.ndarray, ventricles: float) -> np.ndarray:
+def fetched_from(
+    person: Person, settings: HeadSettings, space: str = "nonlinear"
+) -> np.ndarray:
+    """Voxels of the native head that the template's are fetched from, all known.
+
+    ``(3, X, Y, Z)``: where :func:`resampled` would fetch without any error, with all
+    that is a person's own undone. So may maps of native heads be averaged.
+    """
+    exact = replace(settings, registration_error=0.0, alignment=1.0)
+    bend = _Bend.of(person, exact)
+    start = bend.points[:, 0, 0, 0][:, None, None, None]
+    return (bend.fetched(space, exact) - start) / settings.spacing
+
+
+@dataclass(frozen=True)
+class _Bend:
+    """How a head differs from the template, on the grid of its scanner."""
+
+    person: Person
+    rng: np.random.Generator  #: what is drawn next of this person's anatomy
+    pose: anatomy.Pose
+    points: np.ndarray
+    affine: np.ndarray
+    placed: np.ndarray  #: atlas coordinates by place, size and folds
+    at_hull: np.ndarray  #: the drawn parts there
+    moved: np.ndarray  #: atlas coordinates with the shrinkage, too
+
+    @classmethod
+    def of(cls, person: Person, settings: HeadSettings) -> _Bend:
+        rng = random_source(settings.seed, 4, person.index)
+        points, affine = grid(settings.spacing)
+        pose = _pose(rng, person)
+        placed = anatomy.place_head(rng, pose, points, settings.spacing)
+        at_hull = _around(load_template(settings.spacing), placed)
+        moved = placed + person.shrinkage * at_hull[2:]
+        return cls(person, rng, pose, points, affine, placed, at_hull, moved)
+
+    def fetched(self, space: str, settings: HeadSettings) -> np.ndarray:
+        """Points of the scanner that those of MNI space are fetched from, mm."""
+        errors = random_source(
+            settings.seed, 7, self.person.index, SPACES.index(space)
+        )
+        bent = np.zeros_like(self.points)
+        if space == "nonlinear":
+            brain = load_template(settings.spacing).brain
+            bent = self.moved - self.pose.into_atlas(self.points)
+            bent += _opened(brain, self.moved, self.person.ventricles)
+        return native_points(errors, self.pose, self.points, bent, settings)
+
+
+def _opened(
+    brain: anatomy.Atlas, where: np.ndarray, ventricles: float
+) -> np.ndarray:
     """Where the walls of the ventricles are sampled from, less where they are, mm."""
-    brain, origin = template.brain, template.brain.origin[:, None, None, None]
+    origin = brain.origin[:, None, None, None]
     at = anatomy.widened(brain, where, ventricles)
     return at * brain.step + origin - where
 
