@@ -23,8 +23,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes; default one a core")
     options = vars(parser.parse_args())
     root = make_phantom(options.pop("root"), **options)
-    (root / "CARD.md").write_text(data_card(read_manifest(root)), encoding="utf-8")
-    print(f"{options['patients']} synthetic patients in {root}; see CARD.md there")
+    manifest = read_manifest(root)
+    (root / "CARD.md").write_text(data_card(manifest), encoding="utf-8")
+    print(f"{len(manifest['cases'])} synthetic patients in {root}; see CARD.md there")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ _KNOBS = {
     "lgg_fraction": "share of LGG patients",
     "mixed_fraction": "share of patients at sites that treat both grades",
     "spacing": "edge of the voxels, mm",
+    "extra_mixed": "further patients at the sites that treat both grades",
+    "twins": "people drawn with either grade at each site, instead of the patients",
 }
 
 

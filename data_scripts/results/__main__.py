@@ -13,8 +13,10 @@ from ..runs import stale
 #: In the order of the book, which is also that of what matters most.
 NAMES = (
     "tuning",
-    "table1",
+    "worth",
     "models",
+    "schedules",
+    "table1",
     "dynamics",
     "audit",
     "losses",

@@ -1,13 +1,16 @@
-"""The two networks that chapters and pages use: the first plain and guided run."""
+"""The two networks that chapters and pages use: the first plain and guided run.
+
+Both are trained to the end; their weights are the means of ten epochs.
+"""
 
 import numpy as np
 
 from lrpbook_lib.training.checkpoint import read_tensors, weights_of
 
 from ..runs import run_arms, runs_folder, stamp
-from .table1 import ARMS as TABLE1, MODELS
+from .worth import EVERY, MODELS
 
-ARMS = {name: TABLE1[arm][:1] for name, arm in MODELS.items()}
+ARMS = {name: EVERY[arm, 1][:1] for name, arm in MODELS.items()}
 
 
 def main(jobs: int) -> None:
@@ -15,7 +18,7 @@ def main(jobs: int) -> None:
     run_arms(ARMS, jobs)
     values, arrays = {}, {}
     for name, (run,) in ARMS.items():
-        path = runs_folder() / run.name / "checkpoint.safetensors"
+        path = runs_folder() / run.name / "average.safetensors"
         tensors, about = read_tensors(path)
         values[name] = {key: about[key] for key in ("spec", "identity", "data")}
         for key, tensor in weights_of(tensors).items():

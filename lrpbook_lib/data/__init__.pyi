@@ -25,6 +25,7 @@ from .phantom.folder import (
 from .phantom.knobs import (
     PhantomSettings as PhantomSettings,
     plan_cohort as plan_cohort,
+    twin_facts as twin_facts,
 )
 from .samples import SliceSet as SliceSet
 from .sets.cheng import cheng_slices as cheng_slices

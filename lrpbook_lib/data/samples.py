@@ -235,6 +235,19 @@ class SliceSet(Dataset):
         """Cases that were left out on the way, and why."""
         return pd.DataFrame(self.problems, columns=Problem.columns())
 
+    def with_arrays(self, **arrays: np.ndarray) -> "SliceSet":
+        """The same samples, in memory, with other images, tumor or brain."""
+        if unknown := set(arrays) - set(_KINDS):
+            raise TypeError(f"{', '.join(unknown)} is none of {', '.join(_KINDS)}")
+        given = {
+            name: np.asarray(arrays.get(name, getattr(self, name)), dtype=kind)
+            for name, kind in _KINDS.items()
+        }
+        for name, array in given.items():
+            if array.shape != (shape := getattr(self, name).shape):
+                raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+        return replace(self, store=_Store(given), rows=None)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the set to a folder; an existing set there is replaced."""
         path = check_target(path)

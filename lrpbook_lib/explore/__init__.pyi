@@ -7,6 +7,7 @@ from .figures.arms import (
     arms_table as arms_table,
     difference_text as difference_text,
     knobs_figure as knobs_figure,
+    networks_figure as networks_figure,
 )
 from .figures.blocks import (
     Link as Link,

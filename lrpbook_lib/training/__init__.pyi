@@ -46,3 +46,9 @@ from .trained import (
 from .trainer import (
     Trainer as Trainer,
 )
+from .twins import (
+    compare_twin_tables as compare_twin_tables,
+    compare_twins as compare_twins,
+    twin_measures as twin_measures,
+    twin_table as twin_table,
+)

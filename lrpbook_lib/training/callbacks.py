@@ -84,7 +84,8 @@ class AverageWeights(Callback):
         if count < 1:
             return
         path = trainer.need_folder("AverageWeights") / "average.safetensors"
-        mean, known = {}, 0
+        mean: dict[str, torch.Tensor] = {}
+        known = 0
         if count > 1:
             mean, about = read_tensors(path)
             known = about["count"]

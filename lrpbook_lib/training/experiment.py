@@ -16,6 +16,7 @@ from lrpbook_lib.models import NETWORKS
 
 from .plain import SettingsError, chosen, differences, from_dict, near, to_dict
 from .settings import TrainSettings
+from .views import VIEWS, View
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class Experiment:
     average
         The network is the mean of the weights after each of the last so many epochs
         (:class:`~lrpbook_lib.training.AverageWeights`); at 0, those after the last.
+    view : {"whole", "tumor", "crop"}
+        What the network sees of every slice, trained on or tested on: see
+        :mod:`lrpbook_lib.training.views`.
 
     Examples
     --------
@@ -117,10 +121,16 @@ class Experiment:
     inner: bool = False
     milestones: tuple[int, ...] = ()
     average: int = 0
+    view: View = "whole"
 
     def __post_init__(self) -> None:
         if not 0 <= self.fold < self.folds:
             raise SettingsError(f"fold={self.fold} lies outside 0 to {self.folds - 1}.")
+        if isinstance(self.data, PhantomData) and self.data.twins:
+            raise SettingsError(
+                "Twins are one person many times, for testing a trained network alone: "
+                "leave data.twins at 0."
+            )
         if self.model not in NETWORKS:
             raise SettingsError(
                 f"model is {self.model!r}{near(self.model, NETWORKS)}; it takes one of "
@@ -130,6 +140,11 @@ class Experiment:
         if self.curve not in ("patients", "site", "both", "none"):
             raise SettingsError(
                 f"curve is {self.curve!r}; it takes patients, site, both or none."
+            )
+        if self.view not in VIEWS:
+            raise SettingsError(
+                f"view is {self.view!r}{near(self.view, VIEWS)}; it takes one of "
+                f"{', '.join(VIEWS)}."
             )
         epochs = self.settings.epochs
         if any(not 1 <= epoch <= epochs for epoch in self.milestones):

@@ -22,7 +22,7 @@ def auc(truth: np.ndarray, score: np.ndarray) -> float:
         NaN where one of the classes is absent: nothing can then be compared.
     """
     truth, score = np.asarray(truth, dtype=bool), np.asarray(score)
-    return float(_auc(truth, score, np.ones((1, len(truth))))[0])
+    return float(weighted_auc(truth, score, np.ones((1, len(truth))))[0])
 
 
 def summarize(
@@ -86,19 +86,19 @@ def weighted(
     for c in range(count):
         of_class = weight @ (label == c)
         hit = weight @ ((label == c) & (said == c))
-        recalls.append(_ratio(hit, of_class))
-        f1.append(_ratio(2 * hit, of_class + weight @ (said == c)))
-        shares.append(_ratio(of_class, total))
+        recalls.append(ratio(hit, of_class))
+        f1.append(ratio(2 * hit, of_class + weight @ (said == c)))
+        shares.append(ratio(of_class, total))
         if c or count > 2:  # of two classes, one tells of both
-            areas.append(_auc(label == c, said_p[:, c], weight))
-    accuracy = _ratio(weight @ (label == said), total)
+            areas.append(weighted_auc(label == c, said_p[:, c], weight))
+    accuracy = ratio(weight @ (label == said), total)
     found = {
         "accuracy": accuracy,
         "balanced_accuracy": mean_told(np.array(recalls)),
         "f1_weighted": (np.nan_to_num(f1) * np.array(shares)).sum(0),
         "auc": mean_told(np.array(areas)),
-        "brier": _ratio(weight @ miss, total),
-        "too_sure": _ratio(weight @ said_p.max(1), total) - accuracy,
+        "brier": ratio(weight @ miss, total),
+        "too_sure": ratio(weight @ said_p.max(1), total) - accuracy,
     }
     masked = predictions["chance"].to_numpy() > 0
     groups = [("", masked)]
@@ -106,23 +106,29 @@ def weighted(
     for suffix, group in groups:
         for column in ("score", "chance"):
             values = predictions[column].to_numpy() * group
-            found[column + suffix] = _ratio(weight @ values, weight @ group)
+            found[column + suffix] = ratio(weight @ values, weight @ group)
     return found
 
 
 def mean_told(values: np.ndarray, often: np.ndarray | float = 1.0) -> np.ndarray:
     """Mean over the first axis of what is not NaN, each counted ``often``."""
     told = np.isfinite(values) * often
-    return _ratio((np.nan_to_num(values) * told).sum(0), told.sum(0))
+    return ratio((np.nan_to_num(values) * told).sum(0), told.sum(0))
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """A quotient, and NaN where nothing was counted."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(above / below)
 
 
-def _auc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted probability that a positive row scores above a negative one."""
+def weighted_auc(
+    truth: np.ndarray, score: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Weighted probability that a positive row scores above a negative one.
+
+    As :func:`auc`, under each of several weights ``(draws, N)``.
+    """
     _, group = np.unique(score, return_inverse=True)
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(group[order]) > 0])
@@ -131,4 +137,4 @@ def _auc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> np.ndarray
         for side in (truth, ~truth)
     )
     below = np.cumsum(negative, 1) - negative / 2  # ties count half
-    return _ratio((positive * below).sum(1), positive.sum(1) * negative.sum(1))
+    return ratio((positive * below).sum(1), positive.sum(1) * negative.sum(1))

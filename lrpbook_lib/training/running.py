@@ -19,6 +19,7 @@ from lrpbook_lib.data import (
     patient_folds,
     site_holdout,
 )
+from lrpbook_lib.data.phantom.knobs import named_by
 from lrpbook_lib.data.phantom.scanner import SITES
 from lrpbook_lib.files import digest, only_one, whole_or_absent, write_json
 from lrpbook_lib.guidance import annotated, coarsen
@@ -37,25 +38,32 @@ from .plain import to_dict
 from .settings import Hardware
 from .trained import read_model
 from .trainer import Trainer
+from .views import fit_view
 
 Slices = Mapping[str, "SliceSet | str | Path"]
 
 
 def phantom_slices(data: PhantomData, folder: str | Path) -> SliceSet:
     """Slices of a phantom, made once below ``folder`` and opened thereafter."""
-    home, knobs = Path(folder) / "data", data.phantom()
-    path = home / f"slices-{digest(to_dict(data))}"
-    with only_one(home):
-        if not path.exists():  # finding hundreds of cases takes longer than a look
-            extract_slices(
-                find_cases(make_phantom(home / f"phantom-{digest(knobs)}", **knobs)),
-                data.sequences,
-                recipe=data.recipe,
-                size=data.size,
-                cache=home,
-                into=path,
-            )
+    data, home = data.settled(), Path(folder) / "data"
+    path = home / f"slices-{digest(named_by(to_dict(data)))}"
+    if not path.exists():  # whole or absent: who finds it waits for nobody
+        with only_one(home):
+            if not path.exists():
+                _take_slices(data, home, path)
     return SliceSet.load(path)
+
+
+def _take_slices(data: PhantomData, home: Path, path: Path) -> None:
+    knobs = named_by(data.phantom())
+    extract_slices(
+        find_cases(make_phantom(home / f"phantom-{digest(knobs)}", **knobs)),
+        data.sequences,
+        recipe=data.recipe,
+        size=data.size,
+        cache=home,
+        into=path,
+    )
 
 
 def split(experiment: Experiment, slices: SliceSet) -> dict[str, np.ndarray]:
@@ -69,6 +77,7 @@ def split(experiment: Experiment, slices: SliceSet) -> dict[str, np.ndarray]:
     rest, parts = np.arange(len(slices)), {}
     if held:
         rest, parts["site"] = site_holdout(slices, held)
+
     def fold(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         folds = patient_folds(slices.subset(rows), experiment.folds, seed=0)
         train, test = folds[experiment.fold]
@@ -88,19 +97,7 @@ def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
         return train
     tumor = coarsen(train.tumor, train.brain, m.kind, m.amount, seed=0)
     tumor = tumor & annotated(train.patient, m.share, seed=0)[:, None, None]
-    seen = SliceSet.from_arrays(
-        train.images,
-        train.labels,
-        tumor,
-        train.brain,
-        list(train.patient),
-        list(train.site),
-        train.z,
-        sequences=train.sequences,
-        classes=train.classes,
-    )
-    seen.settings = train.settings
-    return seen
+    return train.with_arrays(tumor=tumor)
 
 
 def run_experiment(
@@ -134,6 +131,8 @@ def run_experiment(
     began = time.perf_counter()
     data = _slices(experiment, folder, slices)
     parts = {name: data.subset(rows) for name, rows in split(experiment, data).items()}
+    look = fit_view(experiment.view, masked(experiment, parts["train"]))
+    parts = {name: look(part) for name, part in parts.items()}
     torch.manual_seed(experiment.settings.seed)
     network = NETWORKS[experiment.model](
         channels=data.images.shape[1],
@@ -179,6 +178,20 @@ def run_experiment(
         with whole_or_absent(home / f"{name}.csv") as beside:
             table.to_csv(beside, index=name == "history")
     return found
+
+
+def seen(experiment: Experiment, folder: str | Path, slices: SliceSet) -> SliceSet:
+    """Other slices as the network of a finished run would see them, by its view.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    folder : path
+        Where it was run.
+    slices : SliceSet
+        With true tumor masks, should the view be the oracle's.
+    """
+    return fit_view(experiment.view, slices)(slices)
 
 
 def _slices(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -67,7 +67,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     clip: float | None = 1.0
     limit: float | None = 0.5
-    schedule: Schedule = Schedule(delay=3.0, warmup=3.0)
+    schedule: Schedule = field(default_factory=lambda: Schedule(delay=3, warmup=3))
     guided: float = 1.0
     composite: str = "epsilon-plus"
     judge: str | None = None

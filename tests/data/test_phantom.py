@@ -17,10 +17,14 @@ import pytest
 from book_tools.cards import data_card
 from lrpbook_lib.data import (
     PhantomSettings,
+    cached_phantom,
+    extract_slices,
+    find_cases,
     make_phantom,
     plan_cohort,
     read_manifest,
     site_predicts_grade,
+    twin_facts,
 )
 from lrpbook_lib.data.phantom import anatomy, contrast, folder as phantom_module
 from lrpbook_lib.data.phantom.glioma import Traits, class_separation
@@ -268,11 +272,38 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
         ("site_strength", 9),
         ("spacing", 0.1),
         ("seed", -1),
+        ("extra_mixed", -1),
+        ("twins", -1),
     ],
 )
 def test_senseless_knobs_are_named(knob, value):
     with pytest.raises(ValueError, match=knob):
         PhantomSettings(**{knob: value})
+
+
+def test_names_of_cohorts_older_than_a_knob_hold(phantom, tmp_path):
+    """Hundreds of patients need not be made anew."""
+    assert cached_phantom(1, 1, spacing=6.0).name == "phantom-e4f9f8af2c934351"
+    assert not {"extra_mixed", "twins"} & set(read_manifest(phantom)["settings"])
+    with pytest.raises(FileExistsError, match=r"twins=0 \(not 3\)"):
+        make_phantom(phantom, patients=14, seed=3, spacing=4.0, twins=3)
+    make_phantom(tmp_path / "more", 1, spacing=6.0, extra_mixed=1, workers=1)
+    with pytest.raises(FileExistsError, match=r"extra_mixed=1 \(not 0\)"):
+        make_phantom(tmp_path / "more", 1, spacing=6.0, workers=1)
+
+
+def test_further_patients_are_the_same_whatever_the_cohort():
+    alone = plan_cohort(PhantomSettings(patients=20))
+    plans = plan_cohort(PhantomSettings(patients=20, extra_mixed=40))
+    assert plans[:20] == alone
+    more = plan_cohort(PhantomSettings(patients=50, extra_mixed=60))
+    extra = plans[20:]
+    assert extra == more[50:90]
+    kinds = [(p.grade, p.site) for p in extra]
+    assert all(kinds.count((g, s)) == 10 for g in ("HGG", "LGG") for s in "FG")
+    assert len({p.case for p in more}) == 110
+    with pytest.raises(ValueError, match="there may be 5000"):
+        PhantomSettings(patients=6000, extra_mixed=1)
 
 
 def site_auc(**knobs):
@@ -365,3 +396,87 @@ def test_manifest_tells_the_truth_of_each_case(phantom):
         edema = (seg == 2).sum() * 64 / 1000
         assert case["volume_ml"]["edema"] == pytest.approx(edema, abs=0.01)
         assert f"_{case['site']}_" in name
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """Two people, fourteen times each."""
+    root = tmp_path_factory.mktemp("twins") / "cohort"
+    return make_phantom(root, seed=3, spacing=5.0, twins=2, workers=1)
+
+
+def test_twins_are_all_grades_at_all_sites_and_known_by_name(twins):
+    slices = extract_slices(find_cases(twins), ("t1", "t2"), size=32)
+    facts = twin_facts(slices)
+    names = np.array(slices.classes)
+    assert (facts["grade"] == names[slices.labels]).all()
+    assert (facts["site"] == slices.site).all()
+    every = facts.drop_duplicates()
+    assert len(every) == 2 * 2 * 7 == len(set(slices.patient))
+    assert set(every.groupby(["person", "grade"]).size()) == {7}
+    assert "instead of the patients" in data_card(read_manifest(twins))
+
+
+def test_twin_facts_of_others_are_an_error(phantom):
+    slices = extract_slices(find_cases(phantom)[:1], ("t1",), size=32)
+    with pytest.raises(ValueError, match=r"Phantom_\w+ is no twin"):
+        twin_facts(slices)
+
+
+def case_of(root, person, grade, site):
+    found = volumes(root / grade / f"Phantom_{site}_{person}{grade[0]}_1")
+    return {n: np.asarray(v.dataobj).astype(float) for n, v in found.items()}
+
+
+def test_twins_differ_in_what_was_switched_and_in_nothing_else(twins):
+    at = {s: case_of(twins, 9000, "HGG", s) for s in "AD"}
+    truth = read_manifest(twins)["cases"]
+    for name in ("t1", "t1ce", "t2", "flair"):
+        assert not np.array_equal(at["A"][name], at["D"][name])
+        assert ((at["A"][name] > 0) == (at["D"][name] > 0)).all()  # one head
+    assert np.array_equal(at["A"]["seg"], at["D"]["seg"])
+    high, low = (truth[f"Phantom_A_9000{g}_1"] for g in "HL")
+    assert high["pose"] == low["pose"]
+    assert high["center_mni_mm"] == low["center_mni_mm"]
+    gap = high["traits"]["malignancy"] - low["traits"]["malignancy"]
+    assert gap == pytest.approx(2 * class_separation(0.5), abs=1e-3)
+    assert high["pose"] != truth["Phantom_A_9001H_1"]["pose"]
+
+
+def test_far_from_the_tumor_the_other_grade_has_the_same_brain(twins):
+    plans = {p.case: p for p in plan_cohort(PhantomSettings(seed=3, twins=2))}
+    # Of a scanner that adds nothing of its own, what is left is the person.
+    knobs = PhantomSettings(seed=3, spacing=5.0, twins=2, ventricle_confounding=4.0)
+    two = [draw_patient(plans[f"Phantom_A_9000{g}_1"], knobs) for g in "HL"]
+    tumor = (two[0].labels > 0) | (two[1].labels > 0)
+    where = np.argwhere(tumor)
+    away = np.indices(tumor.shape)
+    near = (
+        np.sqrt(sum((away[i] - where[:, i].mean()) ** 2 for i in range(3)))
+        < np.ptp(where, 0).max() / 2 + 50 / 5.0
+    )
+    brain = (two[0].images[0] > 0) & (two[1].images[0] > 0)
+    far = brain & ~near
+    assert far.mean() > 0.02
+    a, b = (p.images[0][far].astype(float) for p in two)
+    ratio = a / b
+    # A tumor changes what is bright, by which all intensities are divided.
+    assert np.abs(ratio / np.median(ratio) - 1).max() < 0.02
+    inside = brain & (tumor > 0)
+    changed = two[0].images[0][inside] / two[1].images[0][inside] / np.median(ratio)
+    assert np.abs(changed - 1).mean() > 0.02
+
+
+def test_twins_stay_who_they_are_in_any_cohort():
+    few, many = (
+        plan_cohort(PhantomSettings(patients=n, twins=t, extra_mixed=e))
+        for n, t, e in ((20, 2, 0), (50, 3, 10))
+    )
+    assert few == many[:28] and len(many) == 42
+    # However they are asked for, they are made once.
+    asked = {"patients": 9, "extra_mixed": 5, "confounding": 0.0, "lgg_fraction": 1.0}
+    settled = PhantomSettings(twins=3, difficulty=0.7, **asked).settled()
+    assert settled == PhantomSettings(twins=3, difficulty=0.7)
+    assert PhantomSettings(**asked).settled() == PhantomSettings(**asked)
+    others = plan_cohort(PhantomSettings(patients=50, extra_mixed=10))
+    assert not {p.index for p in many} & {p.index for p in others}

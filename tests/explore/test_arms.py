@@ -9,6 +9,7 @@ from lrpbook_lib.explore import (
     curves_figure,
     front_figure,
     knobs_figure,
+    networks_figure,
 )
 from lrpbook_lib.explore.figures.curves import pareto_front
 
@@ -151,3 +152,20 @@ def test_a_map_over_two_knobs_puts_each_number_in_its_place():
     assert heat.z[2][1] == pytest.approx(5.0)
     assert heat.text[2][1] == "+5.00<br>[+4.00, +6.00]"
     assert (heat.zmin, heat.zmax) == (-5, 5)  # white is zero
+
+
+def test_every_network_is_a_dot_and_told():
+    rows = [
+        {"arm": arm, "cohort": c, "seed": s, "score": 0.1 * s, "auc": 0.5 + 0.1 * c}
+        for arm in ("plain", "guided")
+        for c in (1, 2)
+        for s in range(5)
+    ]
+    fig = networks_figure(pd.DataFrame(rows), "score", "auc", "Networks")
+    plain, guided = fig.data
+    assert plain.name == "plain" and len(plain.x) == len(guided.x) == 10
+    assert plain.text[7] == "cohort 2, seed 2" and plain.x[7] == pytest.approx(0.2)
+    assert plain.marker.symbol != guided.marker.symbol
+    (chance,) = fig.layout.shapes
+    assert chance.y0 == chance.y1 == 0.5
+    assert "guided: score 0.20, auc 0.60 to 0.70" in fig.layout.meta["alt"]

@@ -30,8 +30,10 @@ def test_scores_are_those_of_a_hand_count():
         [score[0] for score in replay.about["score"][0]], want, atol=1e-3
     )
     assert replay.about["chance"] == [16 / 256] * 2
-    assert "at epoch 2: plain 0.00" in replay.alt()
-    assert f"at epoch 10: plain {want[-1]:.2f}; by chance 0.06" in replay.alt()
+    assert "at epoch 2: plain 0.00 and 0.75;" in replay.alt()
+    assert f"at epoch 10: plain {want[-1]:.2f} and 0.75. Score" in replay.alt()
+    late = TrainingReplay(*cohort(), counted="guidance from epoch")
+    assert "at guidance from epoch 2: plain" in late.alt()
 
 
 def test_maps_keep_their_sign_and_order_in_31_levels():

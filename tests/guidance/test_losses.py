@@ -250,6 +250,10 @@ def test_schedule_by_hand():
     found = [schedule(t) for t in (0, 1, 1.5, 2, 3, 7, 11)]
     assert found == pytest.approx([0, 0, 0.25, 0.5, 1, 0.5, 0.25])
     assert [Schedule()(t) for t in (0, 5)] == [1, 1]
+    ends = Schedule(warmup=2, until=3)
+    assert [ends(t) for t in (1, 2.9, 3, 9)] == [0.5, 1, 0, 0]
+    pulses = Schedule(delay=1, pulse=2)
+    assert [pulses(t) for t in range(8)] == [0, 1, 1, 0, 0, 1, 1, 0]
 
 
 def test_half_precision_logits_are_taken():

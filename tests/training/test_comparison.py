@@ -3,9 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    roc_auc_score,
+)
 
 from lrpbook_lib.training import compare
+from lrpbook_lib.training.comparison import holm
 
 
 def predictions(patients=12, slices=3, shift=0.0, seed=0):
@@ -41,6 +47,11 @@ def test_estimates_are_means_over_runs_of_the_known_metrics():
         "balanced_accuracy": [balanced_accuracy_score(r[label], r[said]) for r in runs],
         "f1_weighted": [f1_score(r[label], r[said], average="weighted") for r in runs],
         "auc": [roc_auc_score(r[label], r["p_1"]) for r in runs],
+        "brier": [2 * brier_score_loss(r[label], r["p_1"]) for r in runs],
+        "too_sure": [
+            r[["p_0", "p_1"]].max(axis=1).mean() - (r[label] == r[said]).mean()
+            for r in runs
+        ],
         "score": [r.loc[r["chance"] > 0, "score"].mean() for r in runs],
         "score_y": [
             r.loc[(r["chance"] > 0) & (r[label] == 1), "score"].mean() for r in runs
@@ -98,3 +109,20 @@ def test_one_class_only_has_no_auc():
     assert np.isnan(value(table, "a", "auc"))
     assert np.isnan(value(table, "a", "auc", "low"))
     assert 0 <= value(table, "a", "balanced_accuracy") <= 1
+
+
+def test_holm_by_hand():
+    p = pd.Series([0.01, np.nan, 0.04, 0.03], index=list("abcd"))
+    # 3 x 0.01, then 2 x 0.03, then 1 x 0.04, which may not fall below the one before.
+    assert holm(p).round(9).tolist()[0::2] == [0.03, 0.06]
+    assert np.isnan(holm(p)["b"]) and holm(p)["d"] == 0.06
+
+
+def test_a_difference_that_is_always_there_has_a_small_p():
+    runs = [predictions(seed=s) for s in range(3)]
+    better = [run.assign(predicted=run["label"]) for run in runs]
+    table = compare({"a": runs, "b": better, "c": runs}, "a", draws=200)
+    rows = table[table["metric"] == "accuracy"].set_index("arm")
+    assert rows.loc["b", "p"] == pytest.approx(2 / 200)
+    assert rows.loc["b", "p_corrected"] == pytest.approx(2 * 2 / 200)
+    assert rows.loc["c", "p"] == 1

@@ -10,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from lrpbook_lib.data import SliceSet, plan_cohort, twin_facts
 from lrpbook_lib.guidance import CrossEntropy, GrazPlusLoss, LRPLoss, Schedule
 from lrpbook_lib.models import register_network
 from lrpbook_lib.training import (
@@ -27,7 +29,7 @@ from lrpbook_lib.training import (
 )
 from lrpbook_lib.training.experiment import MaskSettings
 from lrpbook_lib.training.plain import chosen, defaults, differences, to_dict
-from lrpbook_lib.training.running import masked, split
+from lrpbook_lib.training.running import masked, phantom_slices, split
 
 from .problems import spots
 
@@ -156,6 +158,11 @@ def test_splits_share_no_patient_and_hold_the_site_out():
     assert "site" not in split(SMALL.but(held_out=()), slices)
     other = split(SMALL.but(fold=1), slices)
     assert set(other["patients"]) == set(parts["train"])
+    inner = split(SMALL.but(inner=True), slices)
+    assert set(inner) == {"train", "patients"}
+    whose = {name: set(slices.patient[rows]) for name, rows in inner.items()}
+    assert whose["train"] | whose["patients"] == owners["train"]
+    assert not whose["train"] & whose["patients"]
 
 
 def test_training_masks_may_be_fewer_and_scores_stay_true():
@@ -314,6 +321,42 @@ def test_a_phantom_from_settings_alone(tmp_path):
     assert table["patients_chance"].between(0, 1).all()
     home = tmp_path / experiment.name
     assert (home / "snapshots" / "epoch_0000.npz").is_file()
+    # Written down: knobs that are learned later make no slices anew.
+    assert (tmp_path / "data" / "slices-59a14a1d23b45742").is_dir()
+
+
+def test_further_mixed_patients_are_tested_on_and_change_no_training():
+    def planned(data):
+        plans = plan_cohort(data)
+        blank = np.zeros((len(plans), 8, 8))
+        return SliceSet.from_arrays(
+            blank[:, None],
+            [int(p.grade == "HGG") for p in plans],
+            blank,
+            blank,
+            [p.case for p in plans],
+            [p.site for p in plans],
+        )
+
+    few = Experiment(data=PhantomData(patients=40))
+    many = few.but(extra_mixed=20)
+    names = []
+    for experiment in (few, many):
+        slices = planned(experiment.data)
+        parts = split(experiment, slices)
+        names.append({k: set(slices.patient[rows]) for k, rows in parts.items()})
+    assert names[0]["train"] == names[1]["train"]
+    assert names[0]["patients"] == names[1]["patients"]
+    assert len(names[1]["site"] - names[0]["site"]) == 20
+
+
+def test_twins_are_there_to_be_tested_on(tmp_path):
+    data = PhantomData(patients=9, spacing=6.0, size=32, sequences=("t1",))
+    slices = phantom_slices(dataclasses.replace(data, twins=1), tmp_path)
+    assert len(set(slices.patient)) == 14
+    assert set(twin_facts(slices)["person"]) == {9000}
+    with pytest.raises(SettingsError, match="for testing a trained network alone"):
+        Experiment().but(twins=1)
 
 
 def test_importing_costs_nothing():

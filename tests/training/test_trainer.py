@@ -26,10 +26,13 @@ from lrpbook_lib.guidance import (
     tumor_lrp_score,
 )
 from lrpbook_lib.training import (
+    AverageWeights,
+    Callback,
     CheckpointError,
     Hardware,
     HeatmapSnapshots,
     KeepBest,
+    Milestones,
     NonFiniteError,
     Trainer,
     TrainSettings,
@@ -42,7 +45,7 @@ from lrpbook_lib.training import (
 
 from .problems import network, same_numbers, spots
 
-QUICK = TrainSettings(epochs=2, batch_size=16)
+QUICK = TrainSettings(epochs=2, batch_size=16, schedule=Schedule(0.6, 0.6))
 
 
 @pytest.fixture(autouse=True)
@@ -389,7 +392,7 @@ def test_seeds_decide_and_the_caller_keeps_his():
     torch.set_rng_state(before)
     seeds = (0, 0, 1)
     histories = [
-        Trainer(n, LRPLoss(), TrainSettings(epochs=2, seed=s)).fit(data)
+        Trainer(n, LRPLoss(), replace(QUICK, seed=s)).fit(data)
         for n, s in zip(nets, seeds, strict=True)
     ]
     assert torch.equal(torch.get_rng_state(), before)
@@ -403,8 +406,9 @@ def test_callbacks(tmp_path):
         KeepBest("train_loss", higher_is_better=False),
         HeatmapSnapshots(data, [0, 3], every=2),
     ]
-    settings = TrainSettings(epochs=2, batch_size=16, lr=1e-9)
-    trainer = Trainer(network(), LRPLoss(), settings, tmp_path, callbacks)
+    trainer = Trainer(
+        network(), LRPLoss(), replace(QUICK, lr=1e-9), tmp_path, callbacks
+    )
     trainer.fit(data)
     shots = read_snapshots(tmp_path)
     assert shots["epoch"].tolist() == [0]
@@ -421,6 +425,53 @@ def test_callbacks(tmp_path):
         read_snapshots(tmp_path / "nowhere")
 
 
+def test_weights_are_averaged_over_the_last_epochs(tmp_path):
+    """Against a mean by hand, also where the training was killed and went on."""
+    data, three = spots(32), replace(QUICK, epochs=4)
+    seen = []
+
+    class Keep(Callback):
+        def epoch_end(self, trainer):
+            seen.append({k: t.clone() for k, t in trainer.model.state_dict().items()})
+
+    class Kill(Callback):
+        def epoch_end(self, trainer):
+            if len(trainer.rows) == 3:
+                raise KeyboardInterrupt
+
+    average = AverageWeights(after=2)
+    Trainer(network(), None, three, tmp_path / "a", [Keep(), average]).fit(data)
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(network(), None, three, tmp_path / "b", [average, Kill()]).fit(data)
+    Trainer(network(), None, three, tmp_path / "b", [average]).fit(data)
+    for folder in ("a", "b"):
+        found = read_model(tmp_path / folder).network.state_dict()
+        for name, tensor in found.items():
+            by_hand = (seen[2][name] + seen[3][name]) / 2
+            torch.testing.assert_close(tensor, by_hand, rtol=1e-5, atol=1e-7)
+
+
+def test_milestones_are_the_predictions_of_a_shorter_training(tmp_path):
+    data, test = spots(32), spots(16, seed=1)
+    longer = replace(QUICK, epochs=3)
+    kept = [Milestones({"patients": test}, (2,))]
+    Trainer(network(), LRPLoss(), longer, tmp_path, kept).fit(data)
+    assert [f.name for f in tmp_path.glob("*.csv")] == ["predictions_0002.csv"]
+    seen = pd.read_csv(tmp_path / "predictions_0002.csv")
+    short = Trainer(network(), LRPLoss(), replace(QUICK, epochs=2))
+    short.fit(data)
+    known = short.predict(test)
+    assert (seen["part"] == "patients").all()
+    np.testing.assert_allclose(seen["ce"], known["ce"], rtol=1e-6)
+    np.testing.assert_allclose(seen["score"], known["score"], rtol=1e-5)
+
+
+def test_guidance_that_never_begins_is_told():
+    late = replace(QUICK, schedule=Schedule(delay=3))
+    with pytest.warns(UserWarning, match="begins after 3 epochs, and there are 2"):
+        Trainer(network(), LRPLoss(), late)
+
+
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     data = spots(16)
     known = replace(QUICK, schedule=Schedule(warmup=1))
@@ -430,9 +481,8 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
         Trainer(network(), LRPLoss(1), other, tmp_path).fit(data)
     with pytest.raises(CheckpointError, match=r"loss\.power: 1, now 2"):
         Trainer(network(), LRPLoss(2), known, tmp_path).fit(data)
-    # The schedule that goes with the number of epochs is another one for more epochs.
     with pytest.raises(CheckpointError, match=r"schedule\.delay: 0\.0, now 0\.8"):
-        unlike = replace(known, epochs=3, schedule=None)
+        unlike = replace(known, epochs=3, schedule=Schedule(delay=0.8, warmup=1))
         Trainer(network(), LRPLoss(1), unlike, tmp_path).fit(data)
     longer = replace(known, epochs=3)
     assert len(Trainer(network(), LRPLoss(1), longer, tmp_path).fit(data)) == 3

@@ -10,8 +10,8 @@ _BY_SITE = r"_(?P<site>[A-Za-z]+\d*|\d{4})_[A-Za-z0-9]+_\d+)_(?P<token>\w+)" + N
 RELEASES: tuple[Reader, ...] = (
     Reader(
         "Phantom",
-        r"(?:^|/)(?P<case>Phantom_(?P<site>[A-Z]+)_\d+_\d+)_(?P<token>\w+)" + NII,
-        patient=r"(Phantom_[A-Z]+_\d+)_\d+",
+        r"(?:^|/)(?P<case>Phantom_(?P<site>[A-Z]+)_\d+[HL]?_\d+)_(?P<token>\w+)" + NII,
+        patient=r"(Phantom_[A-Z]+_\d+[HL]?)_\d+",
         folders=_GRADES,
     ),
     *(

@@ -19,7 +19,9 @@ from lrpbook_lib.data.phantom.knobs import (
     RECIPE,
     PhantomSettings,
     Plan,
+    named_by,
     plan_cohort,
+    with_later,
 )
 from lrpbook_lib.data.phantom.patient import draw_patient
 from lrpbook_lib.files import (
@@ -66,7 +68,7 @@ def make_phantom(
     Path
         `root`.
     """
-    settings = PhantomSettings.of(patients=patients, seed=seed, **knobs)
+    settings = PhantomSettings.of(patients=patients, seed=seed, **knobs).settled()
     root = Path(root).expanduser()
     with only_one(root):
         _make(root, settings, workers)
@@ -84,9 +86,10 @@ def cached_phantom(
 
     Parameters are those of :func:`make_phantom`; the folder is named by the settings.
     """
-    settings = asdict(PhantomSettings.of(patients=patients, seed=seed, **knobs))
-    folder = cache_home() / f"phantom-{digest([RECIPE, settings])}"
-    return make_phantom(folder, workers=workers, **settings)
+    settings = PhantomSettings.of(patients=patients, seed=seed, **knobs).settled()
+    name = digest([RECIPE, named_by(asdict(settings))])
+    folder = cache_home() / f"phantom-{name}"
+    return make_phantom(folder, workers=workers, **asdict(settings))
 
 
 def _make(root: Path, settings: PhantomSettings, workers: int | None) -> None:
@@ -131,7 +134,7 @@ def _claim(root: Path, settings: PhantomSettings) -> None:
         return
     found = read_manifest(root)
     wanted = {**asdict(settings), "recipe": RECIPE}
-    held = {**found.get("settings", {}), "recipe": found.get("recipe")}
+    held = {**with_later(found.get("settings", {})), "recipe": found.get("recipe")}
     differ = (k for k in wanted if held.get(k) != wanted[k])
     other = [f"{k}={held.get(k)} (not {wanted[k]})" for k in differ]
     if other:
@@ -158,7 +161,7 @@ def _write_case(root: Path, plan: Plan, settings: PhantomSettings) -> None:
 def _manifest(
     settings: PhantomSettings, plans: list[Plan], root: Path
 ) -> Mapping[str, Any]:
-    knobs, cases = asdict(settings), {}
+    knobs, cases = named_by(asdict(settings)), {}
     for plan in plans:
         truth = (root / plan.grade / plan.case / "truth.json").read_text("utf-8")
         who = {"grade": plan.grade, "site": plan.site}

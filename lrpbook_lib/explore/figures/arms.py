@@ -12,8 +12,12 @@ from plotly.subplots import make_subplots
 from lrpbook_lib.explore.figures.alt import titled
 from lrpbook_lib.explore.palette import SERIES, diverging
 
-#: The two protocols of the book, by the name that predictions give to their part.
-PROTOCOLS = {"patients": "held-out patients", "site": "held-out sites"}
+#: The protocols of the book, by the name that tables give to them.
+PROTOCOLS = {
+    "patients": "held-out patients",
+    "site": "held-out sites",
+    "twins": "counterfactual twins",
+}
 
 
 def arms_figure(
@@ -51,7 +55,7 @@ def arms_figure(
             if part.empty:
                 continue
             x = part["estimate"]
-            symbol = ("circle", "diamond-open")[nth]
+            symbol = ("circle", "diamond-open", "square")[nth]
             fig.add_scatter(
                 x=x,
                 y=part.index,
@@ -96,7 +100,7 @@ def arms_table(
     table : DataFrame
         As for :func:`arms_figure`.
     metrics : sequence of str
-    protocol : {"patients", "site"}
+    protocol : {"patients", "site", "twins"}
 
     Returns
     -------
@@ -120,6 +124,55 @@ def difference_text(table: pd.DataFrame, arm: str, metric: str, protocol: str) -
     row = table[(table[list(asked)] == pd.Series(asked)).all(axis=1)].iloc[0]
     low, high = row["difference_low"], row["difference_high"]
     return f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def networks_figure(
+    table: pd.DataFrame, x: str, y: str, title: str, chance: float = 0.5
+) -> go.Figure:
+    """Every trained network as a dot, one of its numbers against another.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a network: ``arm``, ``seed``, the columns ``x`` and ``y``, and ``cohort``
+        where there are several.
+    x, y : str
+    title : str
+    chance : float
+        Of ``y``: a dashed line.
+    """
+    fig, told = go.Figure(), []
+    for nth, (arm, mine) in enumerate(table.groupby("arm", sort=False)):
+        who = [
+            ", ".join(f"{k} {row[k]}" for k in ("cohort", "seed") if k in mine)
+            for _, row in mine.iterrows()
+        ]
+        fig.add_scatter(
+            x=mine[x],
+            y=mine[y],
+            text=who,
+            mode="markers",
+            name=str(arm),
+            marker={
+                "size": 11,
+                "symbol": ("circle", "diamond", "square", "x", "cross")[nth % 5],
+                "color": SERIES[nth % len(SERIES)],
+                "opacity": 0.8,
+            },
+            hovertemplate="%{text}: %{x:.2f}, %{y:.2f}",
+        )
+        low, high = mine[y].min(), mine[y].max()
+        told.append(f"{arm}: {x} {mine[x].mean():.2f}, {y} {low:.2f} to {high:.2f}")
+    fig.add_hline(y=chance, line_dash="dash", line_color="gray")
+    return titled(
+        fig,
+        title,
+        "; ".join(told) + ". Dashed: chance.",
+        legend=-0.2,
+        height=460,
+        xaxis_title=x.replace("_", " "),
+        yaxis_title=y.replace("_", " "),
+    )
 
 
 def knobs_figure(

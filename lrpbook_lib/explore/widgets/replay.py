@@ -42,6 +42,9 @@ class TrainingReplay(PageWidget):
     channel : int
         Which channel of the image lies under the heatmap.
     title : str
+    counted : str
+        What the slider counts: of one training its epochs, of several trainings
+        whatever tells them apart, such as "guidance begins at epoch".
 
     Attributes
     ----------
@@ -71,6 +74,7 @@ class TrainingReplay(PageWidget):
         *,
         channel: int = 0,
         title: str = "Heatmaps in training (synthetic patients)",
+        counted: str = "epoch",
     ) -> None:
         if not models:
             raise ValueError("models is empty: name at least one training")
@@ -103,9 +107,10 @@ class TrainingReplay(PageWidget):
         super().__init__(
             about={
                 "title": title,
-                "note": f"Each map on its own scale; {len(steps)} epochs. "
-                "Score: share of the brain's positive relevance that lies in the "
-                "tumor.",
+                "note": "Each map on its own scale. Score: share of the brain's "
+                "positive relevance that lies in the tumor; p: probability of the "
+                "true class.",
+                "counted": counted,
                 "models": list(models),
                 "slices": names,
                 "epochs": steps.tolist(),
@@ -123,29 +128,34 @@ class TrainingReplay(PageWidget):
     def alt(self) -> str:
         """First and last epoch in numbers."""
         about = self.about
+        each = list(
+            zip(about["models"], about["score"], about["probability"], strict=True)
+        )
         first, last = (
             ", ".join(
-                f"{name} {np.mean(score[at]):.2f}"
-                for name, score in zip(about["models"], about["score"], strict=True)
+                f"{name} {np.mean(score[at]):.2f} and {np.mean(p[at]):.2f}"
+                for name, score, p in each
             )
             for at in (0, -1)
         )
         return (
-            f"{about['title']}. Mean tumor score at epoch {about['epochs'][0]}: "
-            f"{first}; at epoch {about['epochs'][-1]}: {last}; by chance "
+            f"{about['title']}. Mean tumor score and probability of the true class at "
+            f"{about['counted']} {about['epochs'][0]}: {first}; at {about['counted']} "
+            f"{about['epochs'][-1]}: {last}. Score by chance: "
             f"{np.mean(about['chance']):.2f}."
         )
 
     def figure(self) -> Figure:
         """The first slice at up to six epochs, a row a model."""
         epochs, names = self.about["epochs"], self.about["models"]
+        counted = "epoch" if self.about["counted"] == "epoch" else "at"
         last = len(epochs) - 1
         chosen = np.unique(np.linspace(0, last, min(6, last + 1)).astype(int))
         image, edge = self._pictures[0], {OUTLINE: self._mask[0]}
         heats = of_levels(self._maps[:, chosen, 0])
         rows = [
             [
-                Panel(image, heat, edge, f"epoch {epochs[at]}", (0, 255), 1)
+                Panel(image, heat, edge, f"{counted} {epochs[at]}", (0, 255), 1)
                 for at, heat in zip(chosen, row, strict=True)
             ]
             for row in heats

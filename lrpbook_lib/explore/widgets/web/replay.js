@@ -8,6 +8,7 @@ const replay = async (model, root) => {
     ["images", "labels", "heat"].map((name) => inflate(model.get(name))),
   );
   const last = about.epochs.length - 1;
+  const counted = about.counted[0].toUpperCase() + about.counted.slice(1);
   const state = { epoch: clamp(model.get("epoch"), 0, last), opacity: 0.9, heat: true, outline: true };
   const strength = new Float32Array(pixels);
 
@@ -52,7 +53,7 @@ const replay = async (model, root) => {
         );
         picture.canvas.setAttribute(
           "aria-label",
-          `${about.models[m]}, ${about.slices[n]}, epoch ${about.epochs[state.epoch]}: ` +
+          `${about.models[m]}, ${about.slices[n]}, ${about.counted} ${about.epochs[state.epoch]}: ` +
             `probability of the true class ${two(p)}, tumor score ${two(score)}, ` +
             `chance ${two(about.chance[n])}`,
         );
@@ -66,10 +67,10 @@ const replay = async (model, root) => {
     model.set("epoch", state.epoch);
     draw();
     const told = about.models.map((name, m) => `${name} score ${two(mean(about.score[m][state.epoch]))}`);
-    voice.say(`Epoch ${about.epochs[state.epoch]}: ${told.join(", ")}`);
+    voice.say(`${counted} ${about.epochs[state.epoch]}: ${told.join(", ")}`);
   };
   const scrub = slider({
-    label: "Epoch",
+    label: counted,
     min: 0,
     max: last,
     value: state.epoch,
@@ -111,7 +112,7 @@ const replay = async (model, root) => {
         scrub.root, opacity.root, bar.root),
       chart.root),
     h("p", { class: "lrpx-note", text: about.note }),
-    keyHelp({ "← →": "epoch back, forth", "Home End": "first, last epoch", Space: "play, pause", H: "relevance on, off" }),
+    keyHelp({ "← →": "back, forth", "Home End": "first, last", Space: "play, pause", H: "relevance on, off" }),
     voice.root,
   );
   onKeys(body, "input, select, summary, button", {
@@ -135,21 +136,22 @@ const replay = async (model, root) => {
   };
 };
 
-/** Mean score of each model over the epochs, with chance and a cursor to drag. */
+/** Mean score and probability of each model over the epochs, and a cursor to drag. */
 const curves = (about, go) => {
   const [W, H, left, right, top, bottom] = [320, 150, 30, 8, 8, 24];
   const last = Math.max(1, about.epochs.length - 1);
   const x = (epoch) => left + (epoch / last) * (W - left - right);
   const y = (value) => top + (1 - value) * (H - top - bottom);
-  const lines = about.score.map((rows, m) =>
+  const line = (kind) => (rows, m) =>
     h("polyline", {
       points: rows.map((row, epoch) => `${x(epoch)},${y(mean(row))}`).join(" "),
       fill: "none",
       stroke: lineColor(m),
-      "stroke-width": 2.5,
-      "stroke-dasharray": m === 0 ? null : `${6 + 2 * m} ${m + 1}`,
-    }),
-  );
+      ...kind(m),
+    });
+  const solid = (m) => ({ "stroke-width": 2.5, "stroke-dasharray": m === 0 ? null : `${6 + 2 * m} ${m + 1}` });
+  const dotted = () => ({ "stroke-width": 2, "stroke-dasharray": "1 4", "stroke-linecap": "round" });
+  const lines = [...about.score.map(line(solid)), ...about.probability.map(line(dotted))];
   const chance = y(mean(about.chance));
   const cursor = h("line", { class: "lrpx-cursor", y1: top, y2: H - bottom });
   const ticks = [0, 0.5, 1].map((value) =>
@@ -160,7 +162,7 @@ const curves = (about, go) => {
     ...ticks,
     h("line", { class: "lrpx-chance", x1: left, x2: W - right, y1: chance, y2: chance }),
     h("text", { x: left + 4, y: chance - 5, text: "chance" }),
-    h("text", { x: left, y: H - 6, text: `epoch ${about.epochs[0]}` }),
+    h("text", { x: left, y: H - 6, text: `${about.counted} ${about.epochs[0]}` }),
     h("text", { x: W - right, y: H - 6, "text-anchor": "end", text: String(about.epochs.at(-1)) }),
     ...lines, cursor);
   const follow = (event) => {
@@ -175,7 +177,7 @@ const curves = (about, go) => {
     cursor.setAttribute("x1", x(epoch));
     cursor.setAttribute("x2", x(epoch));
   };
-  const caption = h("figcaption", { class: "lrpx-label", text: "Mean tumor score of these slices" });
+  const caption = h("figcaption", { class: "lrpx-label", text: "Mean over these slices: tumor score; dotted, probability of the true class" });
   return { root: h("figure", { class: "lrpx-replay-chart" }, caption, root), set };
 };
 
