@@ -8,6 +8,7 @@ from .interventions import choose_donors, control_regions, effects_of_erasing
 from .maps import Attribution
 from .properties import completeness_error, complexity, cost, sparseness
 from .randomization import efficient_randomization, parameter_randomization
+from .regions import equal_volumes, flattened, region_shares, shuffled
 from .scores import (
     chance_level,
     energy_pointing_game,

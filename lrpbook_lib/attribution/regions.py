@@ -1,4 +1,4 @@
-"""Where in the anatomy relevance lies, and whether the answer needs more than a shape."""
+"""Where in the anatomy relevance lies; whether an answer needs more than a shape."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def region_shares(
 
 
 def flattened(x: Tensor, brain: Tensor) -> Tensor:
-    """Images whose brain has one intensity, its mean: shape and size are all that is left.
+    """Images whose brain has one intensity, its mean: shape and size are left of it.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +78,9 @@ class GrazNet(nn.Module):
 
     >>> explainer = Explainer(GrazNet(size=(46, 55, 46)), "zplus", start="softmax")
     """
+
+    #: Edges to try it out at: one voxel is left of them.
+    least_size: ClassVar[tuple[int, ...]] = (16, 16, 16)
 
     def __init__(
         self,

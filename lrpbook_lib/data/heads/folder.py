@@ -60,10 +60,10 @@ def make_heads(
 ) -> Path:
     """Write a synthetic cohort of heads, two groups of the same ages, as BIDS says.
 
-    ``participants.tsv``, ``sub-*/anat/*_T1w.nii.gz``, and in ``derivatives`` brain masks,
-    tissue maps, region maps, and the images registered linearly and nonlinearly by
-    known transforms. An interrupted run goes on, a finished one is left as it is, and a
-    folder made with other settings is refused.
+    ``participants.tsv``, ``sub-*/anat/*_T1w.nii.gz``, and in ``derivatives`` brain
+    masks, tissue maps, region maps, and the images registered linearly and nonlinearly
+    by known transforms. An interrupted run goes on, a finished one is left as it is,
+    and a folder made with other settings is refused.
 
     Parameters
     ----------
@@ -114,7 +114,9 @@ def _claim(root: Path, settings: HeadSettings) -> None:
     path = root / _ABOUT
     if path.is_file():
         held = json.loads(path.read_text("utf-8")).get("Settings", {})
-        differ = [f"{k}={held.get(k)} (not {v})" for k, v in mine.items() if held.get(k) != v]
+        differ = [
+            f"{k}={held.get(k)} (not {v})" for k, v in mine.items() if held.get(k) != v
+        ]
         if differ:
             raise FileExistsError(
                 f"{root} holds heads made with {', '.join(differ)}: choose another "
@@ -149,12 +151,18 @@ def _fill(root: Path, settings: HeadSettings, workers: int | None) -> None:
     for _ in in_processes(calls, jobs, len(people), "synthetic heads"):
         pass
     rows = [
-        {**asdict(p), **json.loads((derived / p.name / "truth.json").read_text("utf-8"))}
+        {
+            **asdict(p),
+            **json.loads((derived / p.name / "truth.json").read_text("utf-8")),
+        }
         for p in people
     ]
     table = pd.DataFrame(rows).rename(columns={"name": "participant_id"})
     public = ["participant_id", "age", "sex", "group", "site"]
-    for path, columns in ((root / "participants.tsv", public), (derived / "truth.tsv", list(table))):
+    for path, columns in (
+        (root / "participants.tsv", public),
+        (derived / "truth.tsv", list(table)),
+    ):
         with whole_or_absent(path) as beside:
             table[columns].to_csv(beside, sep="\t", index=False)
 

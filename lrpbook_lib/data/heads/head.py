@@ -21,7 +21,7 @@ from lrpbook_lib.data.phantom.knobs import random_source
 from lrpbook_lib.data.phantom.scanner import Signature, expose
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 #: Field of view in mm (left-right, front-back, up-down), and where its middle lies in
 #: MNI coordinates. All heads have the same one: it can tell nothing.
@@ -150,9 +150,7 @@ class _Bend:
 
     def fetched(self, space: str, settings: HeadSettings) -> np.ndarray:
         """Points of the scanner that those of MNI space are fetched from, mm."""
-        errors = random_source(
-            settings.seed, 7, self.person.index, SPACES.index(space)
-        )
+        errors = random_source(settings.seed, 7, self.person.index, SPACES.index(space))
         bent = np.zeros_like(self.points)
         if space == "nonlinear":
             brain = load_template(settings.spacing).brain
@@ -161,9 +159,7 @@ class _Bend:
         return native_points(errors, self.pose, self.points, bent, settings)
 
 
-def _opened(
-    brain: anatomy.Atlas, where: np.ndarray, ventricles: float
-) -> np.ndarray:
+def _opened(brain: anatomy.Atlas, where: np.ndarray, ventricles: float) -> np.ndarray:
     """Where the walls of the ventricles are sampled from, less where they are, mm."""
     origin = brain.origin[:, None, None, None]
     at = anatomy.widened(brain, where, ventricles)

@@ -142,9 +142,9 @@ def find_heads(
     """Find whole heads below a folder, in one space.
 
     Two layouts are known: BIDS, with registered images and masks in ``derivatives``
-    (those of fMRIPrep, e.g., are found), and the maps of ``fetch_oasis_vbm``. Groups come
-    from ``participants.tsv`` (columns ``group``, ``diagnosis``, ``dx`` or ``cdr``) or from
-    ``oasis_cross-sectional.csv``.
+    (those of fMRIPrep, e.g., are found), and the maps of ``fetch_oasis_vbm``. Groups
+    come from ``participants.tsv`` (columns ``group``, ``diagnosis``, ``dx`` or ``cdr``)
+    or from ``oasis_cross-sectional.csv``.
 
     Parameters
     ----------
@@ -163,7 +163,9 @@ def find_heads(
         With ``.problems``: one line each for what was left out.
     """
     if space not in SPACES:
-        raise ValueError(f"space={space!r} is unknown; it is one of {', '.join(SPACES)}")
+        raise ValueError(
+            f"space={space!r} is unknown; it is one of {', '.join(SPACES)}"
+        )
     releases = [HeadReader(space=space)]
     releases += [OasisMaps()] if space == "nonlinear" else []
     found = find_cases(root, releases=releases, **how)

@@ -35,9 +35,10 @@ def native_points(
         :math:`d` on the grid of the scanner; zero for a linear registration.
     """
     error = settings.registration_error
-    wanted = points + (0.7 * error * rng.standard_normal(3)).astype("f4")[
-        :, None, None, None
-    ]
+    wanted = (
+        points
+        + (0.7 * error * rng.standard_normal(3)).astype("f4")[:, None, None, None]
+    )
     if not bent.any():
         return pose.from_atlas(wanted)
     import torch

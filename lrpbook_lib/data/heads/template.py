@@ -93,7 +93,7 @@ def ellipsoid(
 
 @lru_cache(maxsize=2)
 def load_template(spacing: float) -> Template:
-    """Draw the template, smoothed for sampling at `spacing` mm; kept for the process."""
+    """Draw the template, smoothed for sampling at `spacing` mm, once a process."""
     import torch  # takes seconds: planning a cohort does without
 
     atlas = load_atlas(spacing)
@@ -105,7 +105,9 @@ def load_template(spacing: float) -> Template:
 
 
 def _grid(origin: np.ndarray, shape: tuple[int, ...], step: float) -> np.ndarray:
-    places = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij")
+    places = np.meshgrid(
+        *(np.arange(n, dtype=np.float32) for n in shape), indexing="ij"
+    )
     return np.stack(places) * step + np.asarray(origin, "f4")[:, None, None, None]
 
 
@@ -120,11 +122,15 @@ def _around(atlas: Atlas, brain: np.ndarray) -> np.ndarray:
     # Closed by a ball: a skull does not follow the sulci.
     away = ndimage.distance_transform_edt(~inside)
     closed = ndimage.distance_transform_edt(away < 5) > 5
-    hull = ndimage.distance_transform_edt(~closed) - ndimage.distance_transform_edt(closed)
+    hull = ndimage.distance_transform_edt(~closed) - ndimage.distance_transform_edt(
+        closed
+    )
     hull = ndimage.gaussian_filter(hull.astype("f4") * _STEP, 1.2)
     x, y, z = mni
     neck = np.maximum(np.hypot(x / 1.05, (y + 38) / 1.1) - 52, z + 45)
-    face = (np.sqrt((x / 68) ** 2 + ((y - 28) / 66) ** 2 + ((z + 62) / 58) ** 2) - 1) * 60
+    face = (
+        np.sqrt((x / 68) ** 2 + ((y - 28) / 66) ** 2 + ((z + 62) / 58) ** 2) - 1
+    ) * 60
     body = ndimage.gaussian_filter(np.minimum(neck, face).astype("f4"), 2)
     slope = np.stack(np.gradient(hull, _STEP))
     slope /= np.maximum(np.linalg.norm(slope, axis=0), 1e-3)

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from lrpbook_lib.data.cases.case import Case, Problem
 from lrpbook_lib.data.cases.checking import check_voxels
+from lrpbook_lib.data.cases.volumes import brain_mask
 from lrpbook_lib.data.heads.head import FIELD, MIDDLE
 from lrpbook_lib.data.heads.template import AFFECTED, REGIONS
 from lrpbook_lib.data.phantom.anatomy import sample
@@ -119,9 +120,7 @@ def volume_of(
     """
     read = case.open()
     image, affine = read(settings.channel)
-    if troubles := check_voxels(
-        settings.channel, case.paths[settings.channel], image
-    ):
+    if troubles := check_voxels(settings.channel, case.paths[settings.channel], image):
         raise ValueError(troubles[0][1])
     masked = settings.normalization == "brain"
     if "brain" in case.paths:
@@ -136,17 +135,19 @@ def volume_of(
             f"skull-stripping program and name it {case.id}_desc-brain_mask.nii.gz"
         )
     else:
-        brain = case.reader.region([image])
+        brain = brain_mask([image], stripped=False)
     if brain.shape != image.shape:
         raise ValueError(
             f"{case.paths['brain']} has shape {brain.shape}, "
             f"{case.paths[settings.channel]} has {image.shape}"
         )
     at = settings.positions(affine, image.shape)
-    shown = scaled(case, image, settings)
+    shown = scaled(image, settings)
     inside = resampled(brain.astype("f4"), at, settings.spacing, affine) > 0.5
     shown = resampled(shown, at, settings.spacing, affine)
-    regions = regions_at(case, at) if "regions" in case.paths else np.zeros(at.shape[1:])
+    regions = (
+        regions_at(case, at) if "regions" in case.paths else np.zeros(at.shape[1:])
+    )
     affected = np.zeros(at.shape[1:], dtype="u1")
     for value, name in enumerate(AFFECTED, 1):
         affected[regions == REGIONS.index(name)] = value
@@ -161,13 +162,11 @@ def volume_of(
     }
 
 
-def scaled(
-    case: Case, image: np.ndarray, settings: VolumeSettings
-) -> np.ndarray:
-    """Intensities over the 90th percentile of the head, from 0 to 2; maps as they are."""
+def scaled(image: np.ndarray, settings: VolumeSettings) -> np.ndarray:
+    """Intensities over the head's 90th percentile, from 0 to 2; maps as they are."""
     if settings.channel != "t1":
         return image.astype("f4")
-    head = case.reader.region([image])
+    head = brain_mask([image], stripped=False)
     unit = max(float(np.quantile(image[head][::7], 0.9)), 1e-6)
     return np.clip(image.astype("f4") / unit, 0, 2)
 
@@ -183,6 +182,38 @@ def resampled(
     if (wide > 0.1).any():
         volume = ndimage.gaussian_filter(volume, wide, truncate=2.5)
     return sample(torch.from_numpy(np.ascontiguousarray(volume, "f4"))[None], at)[0]
+
+
+def back_to_image(
+    relevance: np.ndarray,
+    settings: VolumeSettings,
+    affine: np.ndarray,
+    shape: Sequence[int],
+) -> np.ndarray:
+    """A map of a volume, laid over the image that the volume was made from.
+
+    The way back of what :func:`volume_of` does: interpolated between the voxels of the
+    map, and scaled so that the sum of what is not zero stays what it is.
+
+    Parameters
+    ----------
+    relevance
+        ``(X, Y, Z)`` on the volume's grid.
+    affine, shape
+        Of the image, axes to the right, front and up.
+    """
+    import torch
+
+    mine = settings.affine()
+    if settings.centered:
+        mine[:3, 3] += (affine @ np.array([*(np.array(shape) - 1) / 2, 1.0]))[:3]
+    into = np.linalg.inv(mine) @ affine
+    places = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")).astype("f4")
+    at = np.tensordot(into[:3, :3].astype("f4"), places, 1)
+    at += into[:3, 3].astype("f4")[:, None, None, None]
+    laid = sample(torch.from_numpy(relevance)[None], at)[0]
+    whole, left = float(np.abs(relevance).sum()), float(np.abs(laid).sum())
+    return laid * np.float32(whole / left) if left > 0 else laid
 
 
 def regions_at(case: Case, at: np.ndarray) -> np.ndarray:
@@ -257,7 +288,9 @@ def head_volumes(
 
 def _mark(case: Case) -> list[Any]:
     """What names the content of a case: its files by size and time."""
-    files = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in case.paths.values()]
+    files = [
+        (str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in case.paths.values()
+    ]
     return [case.id, case.patient, case.site, case.label, files]
 
 
