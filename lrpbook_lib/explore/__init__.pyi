@@ -23,6 +23,10 @@ from .figures.curves import (
     curves_figure as curves_figure,
     front_figure as front_figure,
 )
+from .figures.heads import (
+    head_viewer as head_viewer,
+    on_template as on_template,
+)
 from .figures.panels import (
     Panel as Panel,
     before_after as before_after,
