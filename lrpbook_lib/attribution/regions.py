@@ -32,7 +32,7 @@ def region_shares(
     """
     heat = relevance.sum(1).clamp(min=0)
     label = regions.to(heat.device).long()
-    if label.ndim == heat.ndim - 1:
+    if label.shape == heat.shape[1:]:
         label = label.expand_as(heat)
     if label.shape != heat.shape:
         raise ValueError(
