@@ -69,7 +69,8 @@ def test_knobs_change_their_own_cause_and_nothing_else():
         other = plan_people(replace(HeadSettings(people=6), **{knob: 2.0}))
         for one, two in zip(plain, other, strict=True):
             differ = {k for k in vars(one) if getattr(one, k) != getattr(two, k)}
-            assert differ == (moved if one.group == "AD" else set())
+            # What is lost may have come to an end: no less than nothing is.
+            assert differ <= moved and bool(differ) == (one.group == "AD")
     tied = plan_people(HeadSettings(people=40, site_cue=1.0))
     assert all(len({p.group for p in tied if p.site == s}) == 1 for s in "ABC")
 
@@ -282,7 +283,8 @@ def test_bad_input_is_a_line_each_and_others_go_on(tmp_path):
     assert "NaN" in told["sub-nan"].detail
     volumes = head_volumes(cases, spacing=8.0, workers=1)
     assert list(volumes.case) == ["sub-good1", "sub-good2"]
-    assert [cases[0].label, cases[0].facts["age"]] == ["CN", "70"]
+    first = next(case for case in cases if case.id == "sub-good1")
+    assert (first.label, first.facts["age"]) == ("CN", "70")
     left = volumes.report().set_index("case")["detail"]
     assert "has no brain mask" in left["sub-nomask"]
     assert "desc-brain_mask.nii.gz" in left["sub-nomask"]

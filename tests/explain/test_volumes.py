@@ -70,7 +70,7 @@ def test_a_head_is_explained_as_in_training(heads, run):
 
 
 def test_the_heatmap_lies_on_a_turned_finer_image(heads, run, tmp_path):
-    """An image of 4 mm, its axes the other way: the same answer, the map on its grid."""
+    """An image of 4 mm, its axes the other way: the same answer, a map on its grid."""
     case = find_heads(heads)[0]
     small = nib.load(case.paths["t1"])
     data = np.asanyarray(small.dataobj).repeat(2, 0).repeat(2, 1).repeat(2, 2)
