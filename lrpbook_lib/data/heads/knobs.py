@@ -24,7 +24,7 @@ _RANGES = {
     "registration_error": (0, 10),
     "stripping_error": (0, 6),
     "stripping_shift": (-6, 10),
-    "spacing": (1, 6),
+    "spacing": (1, 8),
 }
 
 
