@@ -25,7 +25,12 @@ from lrpbook_lib.results import (
     write_result,
 )
 from lrpbook_lib.training import Experiment, PhantomData, run_grid
-from lrpbook_lib.training.behavior import behavior, changes, comparison
+from lrpbook_lib.training.behavior import (
+    behavior,
+    changes,
+    comparison,
+    twin_comparison,
+)
 from lrpbook_lib.training.plain import chosen, defaults
 
 Arms = Mapping[Any, Sequence[Experiment]]
@@ -106,7 +111,10 @@ def stamp(
 
 def used(grid: Sequence[Experiment], values: Mapping[str, Any]) -> dict[str, Any]:
     """What the experiments used: their names, defaults, and the library's behavior."""
-    compared = comparison() if "intervals" in values else {}
+    compared = {
+        **(comparison() if "intervals" in values else {}),
+        **(twin_comparison() if "twins" in values else {}),
+    }
     return {
         "experiments": digest([e.name for e in grid]),
         "defaults": defaults(grid),

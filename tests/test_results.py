@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from data_scripts import runs, twins
 from lrpbook_lib import results
 from lrpbook_lib.data import PhantomSettings
 from lrpbook_lib.reached import reached_digest
-from lrpbook_lib.training import TrainSettings
+from lrpbook_lib.training import Experiment, PhantomData, TrainSettings
 from lrpbook_lib.training.behavior import changes
 
 ROOT = results.PACKAGE.parent
@@ -161,6 +163,36 @@ def test_a_change_of_behavior_is_seen():
     assert changes(known, {**known, "NewLoss: loss": 1.0}) == []
 
 
+def test_finished_runs_are_asked_about_twins_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setenv("LRPBOOK_CACHE", str(tmp_path))
+    monkeypatch.setattr(twins, "PEOPLE", 1)
+    data = PhantomData(patients=10, spacing=6.0, size=32, sequences=("t1",))
+    run = Experiment(data=data, folds=2, curve="none").but(epochs=1)
+    arms = {"plain": [run], "oracle": [run.but(view="tumor")]}
+    with pytest.raises(FileNotFoundError, match="no finished run: run its arm first"):
+        twins.twin_intervals(arms, jobs=1)
+    runs.run_arms(arms, jobs=1)
+    table = pd.DataFrame(twins.twin_intervals(arms, jobs=1))
+    assert len(list(tmp_path.glob("runs/*/twins.csv"))) == 2
+    assert set(table["protocol"]) == {"twins"} and set(table["patients"]) == {1}
+    shares = table[table["metric"].str.startswith("by_")]
+    whole = shares.groupby("arm")["estimate"].sum()
+    assert whole.to_numpy() == pytest.approx(1, abs=1e-3)
+    # Each is asked as it was trained.
+    scores = table[table["metric"] == "score"].set_index("arm")["estimate"]
+    assert scores["oracle"] > scores["plain"] + 0.2, scores
+    monkeypatch.setattr(twins, "_predict", None)
+    assert pd.DataFrame(twins.twin_intervals(arms, jobs=1)).equals(table)
+
+
+def test_a_stamp_knows_how_twins_are_compared():
+    assert set(runs.used([], {"history": 1})["behavior"]) == set()
+    known = runs.used([], {"intervals": 1, "twins": 1})["behavior"]
+    assert {key.split(":")[0] for key in known} == {"compare", "compare_twins"}
+    assert all(np.isfinite(number) and number > 0 for number in known.values())
+
+
 # What follows changes a copy of this checkout, and asks which results still hold.
 
 
@@ -224,6 +256,10 @@ def test_adding_something_undoes_no_result(copy):
     assert set(holds(copy).values()) == {"fresh"}
 
 
+#: What follows the protocol of its own, and not the budget of ten epochs.
+TO_THE_END = {"tuning", "worth", "schedules"}
+
+
 def test_a_change_of_the_analysis_stales_what_uses_it(copy):
     common = "data_scripts/results/common.py"
 
@@ -237,14 +273,14 @@ def test_a_change_of_the_analysis_stales_what_uses_it(copy):
         return found
 
     every = {path.stem for path in (copy / "data_scripts/results").glob("[a-z]*.py")}
-    every -= {"common"}
+    every -= {"common", "protocol"}
     text = (copy / common).read_text()
     edit(copy, common, 'against: str | None = "plain"', "against: str | None = None")
-    assert stale() == every - {"models"}
+    assert stale() == every - {"models", "tuning"}
     (copy / common).write_text(text.replace("epochs=10", "epochs=11"))
-    assert stale() == every
+    assert stale() == every - {"models", *TO_THE_END}
     (copy / common).write_text(text.replace("return np.rint(127", "return np.rint(126"))
-    assert stale() == {"table1", "dynamics", "cheng"}
+    assert stale() == {"table1", "dynamics", "cheng", "worth", "schedules"}
     (copy / common).write_text(text)
     edit(copy, "data_scripts/results/audit.py", "(1, 3)", "(1, 2)")
     assert stale() == {"audit"}

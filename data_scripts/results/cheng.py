@@ -4,13 +4,19 @@ import numpy as np
 
 from lrpbook_lib.commands import real_data
 from lrpbook_lib.data import cheng_slices
-from lrpbook_lib.guidance import CrossEntropy, LRPLoss, SelfNormalizedLoss
+from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule, SelfNormalizedLoss
 
 from ..runs import run_arms, stamp
 from .common import BASE, histories, intervals, over_seeds, pictures, rows, tested
 
 FILE = "cheng/cheng_128.npz"
-START = BASE.but(data="cheng 64", held_out=(), epochs=8, curve="patients")
+START = BASE.but(
+    data="cheng 64",
+    held_out=(),
+    epochs=8,
+    schedule=Schedule(delay=2.4, warmup=2.4),
+    curve="patients",
+)
 LOSSES = {
     "plain": CrossEntropy(),
     "power 1": LRPLoss(1),

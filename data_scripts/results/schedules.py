@@ -1,6 +1,7 @@
-"""When guidance must begin: one training, guided early, late, at first, now and then.
+"""When guidance must begin: one training to the end, guided early, guided late.
 
-All runs are trained to the end. Two networks, and two losses for one of them.
+Slices are not augmented here, so that shortcuts are learned within a few epochs. What
+augmentation makes of a late start, the arm *late* of ``worth`` tells.
 """
 
 import numpy as np
@@ -9,24 +10,17 @@ import torch
 
 from lrpbook_lib.data import twin_facts
 from lrpbook_lib.data.phantom.scanner import SITES
-from lrpbook_lib.guidance import Schedule, SelfNormalizedLoss
+from lrpbook_lib.guidance import Schedule
 from lrpbook_lib.training import Experiment, Trainer
 
 from ..runs import run_arms, stamp
 from ..twins import twin_intervals, twins_of
 from .common import in_bytes, intervals, over_seeds, trained_network
-from .protocol import COHORTS, EPOCHS, GUIDED, PLAIN
+from .protocol import BASE, COHORTS, EPOCHS, GUIDED
 
 WARMUP = 3
 #: Epochs before guidance begins; 3 is the default.
-DELAYS = (0, 1, 3, 9, 18, 30)
-FEW = (0, 3, 18)
-
-#: Guidance for ten epochs only, and guidance that comes and goes.
-OTHERS = {
-    "first 10 only": Schedule(warmup=WARMUP, until=10),
-    "5 on, 5 off": Schedule(warmup=WARMUP, pulse=5),
-}
+DELAYS = (0, 3, 9, 18)
 
 
 def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]:
@@ -40,17 +34,8 @@ def delayed(start: Experiment, delays: tuple[int, ...]) -> dict[str, Experiment]
 #: Network and loss, and the trainings that are compared: the first is plain.
 STUDIES = {
     "GliomaCNN, LRPLoss": {
-        "plain": PLAIN,
-        **delayed(GUIDED, DELAYS),
-        **{name: GUIDED.but(schedule=s) for name, s in OTHERS.items()},
-    },
-    "SliceNet, LRPLoss": {
-        "plain": PLAIN.but(model="SliceNet"),
-        **delayed(GUIDED.but(model="SliceNet"), FEW),
-    },
-    "GliomaCNN, SelfNormalizedLoss": {
-        "plain": PLAIN,
-        **delayed(GUIDED.but(loss=SelfNormalizedLoss(1)), FEW),
+        "plain": BASE.but(augment=None),
+        **delayed(GUIDED.but(augment=None), DELAYS),
     },
 }
 ARMS = {

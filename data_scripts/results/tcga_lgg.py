@@ -5,14 +5,19 @@ import pandas as pd
 
 from lrpbook_lib.commands import real_data
 from lrpbook_lib.data import tcga_lgg_slices
-from lrpbook_lib.guidance import CrossEntropy, LRPLoss, SelfNormalizedLoss
+from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule, SelfNormalizedLoss
 from lrpbook_lib.training import bootstrap_interval
 
 from ..runs import run_arms, stamp
 from .common import BASE, intervals, over_seeds
 
 FILE = "tcga_lgg/tcga_lgg_128.npz"
-START = BASE.but(data="tcga_lgg 64", held_out=(), epochs=8)
+START = BASE.but(
+    data="tcga_lgg 64",
+    held_out=(),
+    epochs=8,
+    schedule=Schedule(delay=2.4, warmup=2.4),
+)
 LOSSES = {
     "plain": CrossEntropy(),
     "power 1": LRPLoss(1),

@@ -1,23 +1,29 @@
-"""What guidance is worth: plain training, the paper's powers and an oracle, to the end.
+"""What guidance is worth: plain, guided, swapped backgrounds, an oracle, to the end.
 
 Three cohorts, five seeds each, every seed with a test fold of its own; 150 patients a
-cohort come from sites that no network was trained on, and are never looked at before.
+cohort come from sites that no network was trained on, and are never looked at before:
+which arms to run was tried on a fourth cohort, which is in no table.
 Plain networks get twice the epochs of guided ones, which is the same computing; at the
 milestones all are compared after as many epochs. *Late* begins as the book once did,
-when three tenths of the training are over. The *oracle* is plain training on the tumor
-alone.
+when three tenths of the training are over. *Swapped* sets half of the tumors of a batch
+into the brains of other patients, which takes masks as guidance does, and no relevance.
+The *oracle* is plain training on the tumor alone, *crop* on what a segmentation network
+leaves of a slice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lrpbook_lib.data import Augment, SwapBackground
 from lrpbook_lib.explore import before_after
-from lrpbook_lib.guidance import LRPLoss, Schedule
+from lrpbook_lib.guidance import Schedule
 from lrpbook_lib.training import (
+    compare_crossed,
     compare_twin_tables,
     summarize,
     twin_measures,
@@ -26,7 +32,7 @@ from lrpbook_lib.training import (
 from lrpbook_lib.training.running import phantom_slices
 
 from ..runs import run_arms, runs_folder, stamp
-from ..twins import predict_twins
+from ..twins import cross_twins, predict_twins
 from .common import (
     collapsed,
     histories,
@@ -47,11 +53,12 @@ from .protocol import (
     pooled,
 )
 
+SWAPPED = SwapBackground(after=Augment())
 LATE = Schedule(delay=0.3 * EPOCHS, warmup=0.3 * EPOCHS)
 CHANGES = {
     "plain": PLAIN,
     "power 1": GUIDED,
-    "power 1, late": GUIDED.but(schedule=LATE),
+    "swapped": BASE.but(augment=SWAPPED),
     "oracle": BASE.but(view="tumor"),
 }
 #: Every arm in every cohort, by both.
@@ -60,9 +67,13 @@ EVERY = {
     for data in COHORTS
     for arm, start in CHANGES.items()
 }
-#: The other powers of the paper, in the first cohort.
-POWERS = {(f"power {k}", 1): over_seeds(GUIDED.but(loss=LRPLoss(k))) for k in (2, 3)}
-ARMS = {**EVERY, **POWERS}
+#: In the first cohort: both together, a late start, and what a practitioner does.
+FIRST = {
+    ("power 1, swapped", 1): over_seeds(GUIDED.but(augment=SWAPPED)),
+    ("power 1, late", 1): over_seeds(GUIDED.but(schedule=LATE)),
+    ("crop", 1): over_seeds(BASE.but(view="crop")),
+}
+ARMS = {**EVERY, **FIRST}
 
 #: What a history tells that a table does not: how the loss came to its numbers.
 COLUMNS = ["train_ce", "train_score", "weight", "gradient_share", "applied_share"]
@@ -75,18 +86,27 @@ def main(jobs: int) -> None:
     history = histories(first).groupby(["arm", "epoch"], sort=False)[COLUMNS].mean()
     twins = {
         key: [twin_table(run) for run in runs]
-        for key, runs in predict_twins(EVERY, jobs).items()
+        for key, runs in predict_twins(ARMS, jobs).items()
     }
     values = {
-        "intervals": compared(predictions),
+        "intervals": by_cohort(
+            predictions, "patient", partial(intervals, classes=("LGG", "HGG"))
+        ),
         "on_the_way": [
             row | {"epochs": epochs}
             for epochs in MILESTONES
             for row in intervals(pooled(after(EVERY, epochs)))
         ],
         "collapsed": collapsed(pooled(predictions)),
-        "twins": rows(compare_twin_tables(pooled(twins, "person"), "plain")),
-        "networks": [one for key in EVERY for one in networks(key, predictions, twins)],
+        "twins": by_cohort(
+            twins, "person", lambda arms: rows(compare_twin_tables(arms, "plain"))
+        ),
+        "crossed": by_cohort(
+            cross_twins(ARMS, jobs),
+            "person",
+            lambda arms: rows(compare_crossed(arms, "plain")),
+        ),
+        "networks": [one for key in ARMS for one in networks(key, predictions, twins)],
         "history": rows(history.reset_index()),
     }
     slices = phantom_slices(COHORTS[0], runs_folder())
@@ -94,25 +114,24 @@ def main(jobs: int) -> None:
     # The middle slices of six patients from all over the fold, whatever they show.
     chosen = [int(i) for i in np.linspace(1, len(test) - 2, 6) // 3 * 3 + 1]
     flair = list(slices.sequences).index("flair")
-    kept = pictures(first, slices, chosen, flair)
+    whole = {arm: runs for arm, runs in first.items() if runs[0].view == "whole"}
+    kept = pictures(whole, slices, chosen, flair)
     stamp("worth", values, ARMS, kept)
     picture(kept)
 
 
-def compared(
-    predictions: Mapping[tuple[str, int], list[pd.DataFrame]],
+def by_cohort(
+    tables: Mapping[tuple[str, int], list[pd.DataFrame]],
+    by: str,
+    compared: Callable[[Any], list[dict[str, Any]]],
 ) -> list[dict[str, Any]]:
     """Each cohort by itself, and all of them: the column ``cohort`` tells which."""
     found = []
     for cohort in [data.seed for data in COHORTS]:
-        arms = {
-            arm: runs for (arm, seed), runs in predictions.items() if seed == cohort
-        }
-        table = intervals(arms, classes=("LGG", "HGG"))
-        found += [row | {"cohort": str(cohort)} for row in table]
-    every = pooled({key: predictions[key] for key in EVERY})
-    table = intervals(every, classes=("LGG", "HGG"))
-    return found + [row | {"cohort": "all"} for row in table]
+        arms = {arm: runs for (arm, seed), runs in tables.items() if seed == cohort}
+        found += [row | {"cohort": str(cohort)} for row in compared(arms)]
+    every = pooled({key: tables[key] for key in EVERY}, by)
+    return found + [row | {"cohort": "all"} for row in compared(every)]
 
 
 def networks(

@@ -1,4 +1,9 @@
 from .augment import Augment as Augment, Augmented as Augmented
+from .backgrounds import (
+    EraseBackground as EraseBackground,
+    RandomizeScanner as RandomizeScanner,
+    SwapBackground as SwapBackground,
+)
 from .cases.case import Case as Case, CaseList as CaseList, duplicates as duplicates
 from .cases.finding import find_cases as find_cases
 from .cases.own import own_case as own_case
@@ -28,6 +33,7 @@ from .phantom.knobs import (
     twin_facts as twin_facts,
 )
 from .samples import SliceSet as SliceSet
+from .sets.brats_t1ce import brats_t1ce_slices as brats_t1ce_slices
 from .sets.cheng import cheng_slices as cheng_slices
 from .sets.tcga_lgg import tcga_lgg_slices as tcga_lgg_slices
 from .sites import site_facts as site_facts, site_predicts_grade as site_predicts_grade

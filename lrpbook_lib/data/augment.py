@@ -1,17 +1,73 @@
 """Augmentation: one random transform for an image and its masks alike."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset, default_collate
 
+Generators = torch.Generator | Sequence[torch.Generator] | None
+Parts = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+#: The transforms by name, but for :class:`Augment`, which goes without one: each class
+#: puts itself here, one's own too.
+TRANSFORMS: dict[str, type["Transform"]] = {}
+
+
+class Transform(ABC):
+    """What happens to images and masks on the way in, to each sample in its own way.
+
+    Attributes
+    ----------
+    donors : bool
+        Whether it wants a sample of another patient beside each.
+    """
+
+    donors: ClassVar[bool] = False
+
+    def __init_subclass__(cls, named: bool = True) -> None:
+        if named:
+            TRANSFORMS[cls.__name__] = cls
+
+    @abstractmethod
+    def __call__(
+        self,
+        image: torch.Tensor,
+        tumor: torch.Tensor,
+        brain: torch.Tensor,
+        generator: Generators = None,
+        *donors: torch.Tensor,
+    ) -> Parts:
+        """Transform a batch, each sample in its own way.
+
+        Parameters
+        ----------
+        image
+            ``(B, C, H, W)`` or ``(B, C, D, H, W)`` float.
+        tumor, brain
+            ``(B, H, W)`` or ``(B, D, H, W)``, of any dtype, which is kept.
+        generator
+            Source of randomness, on the CPU, or one for each sample; default torch's
+            own.
+        *donors
+            The same three of other patients, where it wants them.
+        """
+
+
+def uniform(generator: Generators, samples: int, *shape: int) -> torch.Tensor:
+    """Numbers from 0 to 1, ``(samples, *shape)``, of each sample's own generator."""
+    if not isinstance(generator, Sequence):
+        return torch.rand(samples, *shape, generator=generator)
+    return torch.cat([torch.rand(1, *shape, generator=own) for own in generator])
+
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(Transform, named=False):
     """Random rotation, scaling, shift, left-right flip and brightness.
 
     Volumes are turned in the plane of their last two axes, as slices are.
@@ -44,28 +100,15 @@ class Augment:
         image: torch.Tensor,
         tumor: torch.Tensor,
         brain: torch.Tensor,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Transform a batch, each sample in its own way.
-
-        Parameters
-        ----------
-        image
-            ``(B, C, H, W)`` or ``(B, C, D, H, W)`` float.
-        tumor, brain
-            ``(B, H, W)`` or ``(B, D, H, W)``, of any dtype, which is kept.
-        generator
-            Source of randomness, on the CPU, or one for each sample; default torch's
-            own.
-        """
+        generator: Generators = None,
+        *donors: torch.Tensor,
+    ) -> Parts:
+        """Transform a batch, each sample in its own way."""
         b, c, *space = image.shape
         h, w = space[-2:]
 
         def draw(*shape: int) -> torch.Tensor:
-            if not isinstance(generator, Sequence):
-                return torch.rand(*shape, generator=generator) * 2 - 1
-            each = [torch.rand(1, *shape[1:], generator=own) for own in generator]
-            return torch.cat(each) * 2 - 1
+            return uniform(generator, *shape) * 2 - 1
 
         angle = torch.deg2rad(draw(b) * self.degrees)
         size = 1 + draw(b) * self.scale
@@ -90,7 +133,7 @@ class Augment:
 
 
 class Augmented(Dataset):
-    """A dataset seen through :class:`Augment`.
+    """A dataset seen through :class:`Augment`, or another transform.
 
     What happens to a sample depends on the seed, the epoch and its position alone:
     not on the number of loader workers, nor on the order of reading.
@@ -103,10 +146,19 @@ class Augmented(Dataset):
         The transform.
     seed
         Every random choice follows from it.
+    patient
+        Whose each sample is; default what the slices tell, or each its own.
     """
 
-    def __init__(self, slices: Dataset, augment: Augment, seed: int = 0):
+    def __init__(
+        self,
+        slices: Dataset,
+        augment: Transform,
+        seed: int = 0,
+        patient: Sequence[str] | np.ndarray | None = None,
+    ):
         self.slices, self.augment, self.seed, self.epoch = slices, augment, seed, 0
+        self.patient = getattr(slices, "patient", None) if patient is None else patient
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; call it before the loader starts one."""
@@ -120,19 +172,45 @@ class Augmented(Dataset):
 
     def batch(self, positions: Sequence[int]) -> Mapping[str, torch.Tensor]:
         """The items at these positions, stacked: read at once where that can be."""
-        slices: Any = self.slices
-        if hasattr(slices, "batch"):
-            items = slices.batch(positions)
-        else:
-            items = default_collate([slices[i] for i in positions])
+        items = self._items(positions)
+        index = items["index"].tolist()
         words = [
-            np.random.SeedSequence([self.seed, self.epoch, index]).generate_state(1)
-            for index in items["index"].tolist()
+            np.random.SeedSequence([self.seed, self.epoch, i]).generate_state(2)
+            for i in index
         ]
+        each = [torch.Generator().manual_seed(int(own)) for own, _ in words]
+        donors: list[torch.Tensor] = []
+        if self.augment.donors:
+            drawn = [
+                self._other(i, int(word))
+                for i, (_, word) in zip(index, words, strict=True)
+            ]
+            others = self._items(drawn)
+            donors = [others[name] for name in ("image", "tumor", "brain")]
         image, tumor, brain = self.augment(
-            items["image"],
-            items["tumor"],
-            items["brain"],
-            [torch.Generator().manual_seed(int(word[0])) for word in words],
+            items["image"], items["tumor"], items["brain"], each, *donors
         )
         return {**items, "image": image, "tumor": tumor, "brain": brain}
+
+    def _items(self, positions: Sequence[int]) -> Mapping[str, torch.Tensor]:
+        slices: Any = self.slices
+        if hasattr(slices, "batch"):
+            return slices.batch(positions)
+        return default_collate([slices[i] for i in positions])
+
+    @cached_property
+    def _owner(self) -> np.ndarray:
+        """A number for whose each sample is."""
+        if self.patient is None:
+            return np.arange(len(self))
+        return np.unique(np.asarray(self.patient), return_inverse=True)[1]
+
+    def _other(self, index: int, word: int) -> int:
+        """Position of a sample of another patient, drawn from all of them."""
+        others = np.flatnonzero(self._owner != self._owner[index])
+        if not len(others):
+            raise ValueError(
+                f"{type(self.augment).__name__} wants samples of other patients, and "
+                "all are of one."
+            )
+        return int(others[word % len(others)])

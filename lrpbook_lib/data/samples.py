@@ -46,7 +46,8 @@ class SliceSet(Dataset):
 
     Slices of patients, or whole volumes: ``...`` stands for the axes in space, ``H, W``
     or ``D, H, W``. An item is a dictionary of tensors: ``image`` (C, ...) float32,
-    ``label`` int64, ``tumor`` (...) int64, ``brain`` (...) bool, ``index`` int64.
+    ``label`` int64, ``tumor`` (...) int64, ``brain`` (...) bool, ``site`` int64 (in the
+    order of `sites`, -1 where it is unknown), ``index`` int64.
 
     Attributes
     ----------
@@ -158,6 +159,16 @@ class SliceSet(Dataset):
         """``(N,)`` names; empty where unknown."""
         return self.table["site"]
 
+    @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites that are here, sorted."""
+        return tuple(sorted(set(self.site.tolist()) - {""}))
+
+    @cached_property
+    def _site_number(self) -> np.ndarray:
+        number = {name: i for i, name in enumerate(self.sites)}
+        return np.array([number.get(name, -1) for name in self.site], dtype=np.int64)
+
     @property
     def z(self) -> np.ndarray:
         """``(N,)`` int64: axial position, upwards."""
@@ -187,6 +198,7 @@ class SliceSet(Dataset):
             "label": torch.from_numpy(self.labels[index]),
             "tumor": torch.from_numpy(arrays["tumor"].astype("i8")),
             "brain": torch.from_numpy(arrays["brain"]),
+            "site": torch.from_numpy(self._site_number[index]),
             "index": torch.from_numpy(index),
         }
 

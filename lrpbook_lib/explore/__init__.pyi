@@ -15,6 +15,9 @@ from .figures.blocks import (
     pair_figure as pair_figure,
     strongest_links as strongest_links,
 )
+from .figures.causes import (
+    causes_figure as causes_figure,
+)
 from .figures.contours import (
     densest_region as densest_region,
     relevance_contours as relevance_contours,

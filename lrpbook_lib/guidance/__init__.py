@@ -7,3 +7,4 @@ from .masks import annotated, coarsen
 from .penalties import BCELoss, GrazPlusLoss, HINTLoss, L1Loss, RRRLoss
 from .ratio import EnergyLoss, LogRatioLoss, LRPLoss, SelfNormalizedLoss
 from .schedule import Schedule
+from .two_heads import AdversarialLoss, SegmentationLoss

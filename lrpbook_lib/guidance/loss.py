@@ -46,11 +46,21 @@ class CrossEntropy:
         classes. None leaves it to the settings of the training.
     strength : str
         Name of the setting that says how much relevance counts; a schedule scales it.
+    wants : tuple of str
+        What it wants of a batch beside, where it wants a map: by default the masks.
+    limited : bool
+        Whether the limit that a training sets to the gradient through relevance is for
+        it: one that asks nothing of relevance goes without.
+    network : str or None
+        Name of a network that can be trained by it, where not any can.
     """
 
     attribution: ClassVar[str] = "none"
     start: ClassVar[Literal["softmax"] | None] = None
     strength: ClassVar[str | None] = None
+    wants: ClassVar[tuple[str, ...]] = ("tumor", "brain")
+    limited: ClassVar[bool] = True
+    network: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:
         if ABC not in cls.__bases__:

@@ -122,7 +122,7 @@ class HINTLoss(PenaltyLoss):
 
     def penalty(self, relevance: Tensor, inside: Tensor, within: Tensor) -> Tensor:
         """Mean squared difference inside the brain."""
-        return _mean((to_one(relevance) - inside).square(), within)
+        return mean_within((to_one(relevance) - inside).square(), within)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class L1Loss(PenaltyLoss):
 
     def penalty(self, relevance: Tensor, inside: Tensor, within: Tensor) -> Tensor:
         """Mean absolute difference inside the brain."""
-        return _mean((to_one(relevance) - inside).abs(), within)
+        return mean_within((to_one(relevance) - inside).abs(), within)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class BCELoss(PenaltyLoss):
         """Mean binary cross entropy inside the brain."""
         # Squeezed rather than clamped: a clamped pixel would have no gradient.
         a = 0.001 + 0.998 * to_one(relevance)
-        return _mean(-(inside * a.log() + (1 - inside) * (1 - a).log()), within)
+        return mean_within(-(inside * a.log() + (1 - inside) * (1 - a).log()), within)
 
 
 def to_one(relevance: Tensor) -> Tensor:
@@ -165,6 +165,7 @@ def to_one(relevance: Tensor) -> Tensor:
     return torch.where(peak > 0, heat / torch.where(peak > 0, peak, 1.0), 0.0)
 
 
-def _mean(values: Tensor, within: Tensor) -> Tensor:
+def mean_within(values: Tensor, within: Tensor) -> Tensor:
+    """Means ``(B,)`` of values ``(B, *space)`` where ``within`` is one."""
     inside = (values * within).flatten(1).sum(1)
     return inside / within.flatten(1).sum(1).clamp(min=1)

@@ -5,3 +5,4 @@ from .gp import GlobalPooling, GPNet, GPReconResNet, GPShuffleUNet, GPUNet, UNet
 from .graz_net import GrazNet
 from .paper import GliomaCNN, PoolingCNN, SliceNet
 from .spec import NETWORKS, ModelSpec, build, register_network
+from .two_heads import AdversarialCNN, SegmentedCNN

@@ -12,6 +12,10 @@ from .checkpoint import (
 from .comparison import (
     compare as compare,
 )
+from .crossed import (
+    compare_crossed as compare_crossed,
+    cross as cross,
+)
 from .experiment import (
     Experiment as Experiment,
     PhantomData as PhantomData,
@@ -22,6 +26,10 @@ from .finite import (
 from .grid import (
     run_grid as run_grid,
 )
+from .groups import (
+    GroupBalanced as GroupBalanced,
+    GroupDRO as GroupDRO,
+)
 from .metrics import (
     auc as auc,
     summarize as summarize,
@@ -31,6 +39,7 @@ from .plain import (
 )
 from .running import (
     run_experiment as run_experiment,
+    seen as seen,
 )
 from .settings import (
     Hardware as Hardware,

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from lrpbook_lib.data import Augment, Augmented
+from lrpbook_lib.data import Augmented
+from lrpbook_lib.data.augment import Transform
 
 
 class Numbered(Dataset):
@@ -90,7 +91,7 @@ class TrainLoader:
         Of dictionaries such as a :class:`~lrpbook_lib.data.SliceSet` gives.
     batch_size, seed, rank, world : int
         See :class:`EpochBatches`.
-    augment : Augment, optional
+    augment : Transform, optional
     workers : int
         Processes that load.
     pin : bool
@@ -104,12 +105,13 @@ class TrainLoader:
         seed: int,
         rank: int = 0,
         world: int = 1,
-        augment: Augment | None = None,
+        augment: Transform | None = None,
         workers: int = 0,
         pin: bool = False,
     ) -> None:
         source = Numbered(data)
-        self.augmented = Augmented(source, augment, seed) if augment else None
+        owner = getattr(data, "patient", None)
+        self.augmented = Augmented(source, augment, seed, owner) if augment else None
         self.batches = EpochBatches(len(data), batch_size, seed, rank, world)
         # No worker outlives its epoch: each starts with the epoch's own number.
         self.loader: DataLoader = DataLoader(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from .comparison import compare
 from .experiment import Experiment, PhantomData
 from .settings import TrainSettings
 from .trainer import Trainer
+from .twins import compare_twins
 
 #: Floats of another processor differ in their last digits; ten steps widen that.
 TOLERANCE = 1e-3
@@ -91,10 +93,26 @@ def comparison() -> dict[str, float]:
 
 
 @cache
+def twin_comparison() -> dict[str, float]:
+    """What the comparison of two arms on twins comes to, of two runs each."""
+    rng = np.random.default_rng(0)
+    twins = pd.DataFrame(product("ADF", "0123", "HL"), columns=["site", "who", "grade"])
+    twins["patient"] = "Phantom_" + twins["site"] + "_" + twins["who"] + twins["grade"]
+    twins["label"] = (twins["grade"] == "H").astype(int)
+    runs = [
+        twins.assign(p_0=1 - p, p_1=p, score=p / 2, chance=0.1)
+        for p in rng.random((4, len(twins)))
+    ]
+    table = compare_twins({"a": runs[:2], "b": runs[2:]}, "a", draws=50)
+    columns = ("estimate", "low", "high", "difference_low", "difference_high")
+    return {f"compare_twins: {c}": float(table[c].abs().sum()) for c in columns}
+
+
+@cache
 def _trained(
-    name: str, loss: CrossEntropy, rule: str = _RULE, network: str = _NETWORK
+    name: str, loss: CrossEntropy, rule: str = _RULE, network: str | None = None
 ) -> dict[str, float]:
-    kind = NETWORKS[network]
+    kind = NETWORKS[network or loss.network or _NETWORK]
     size = getattr(kind, "least_size", 16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

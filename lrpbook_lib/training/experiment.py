@@ -16,7 +16,7 @@ from lrpbook_lib.models import NETWORKS
 
 from .plain import SettingsError, chosen, differences, from_dict, near, to_dict
 from .settings import TrainSettings
-from .views import VIEWS, View
+from .views import VIEWS
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Experiment:
         (:class:`~lrpbook_lib.training.AverageWeights`); at 0, those after the last.
     view : {"whole", "tumor", "crop"}
         What the network sees of every slice, trained on or tested on: see
-        :mod:`lrpbook_lib.training.views`.
+        ``VIEWS`` in :mod:`lrpbook_lib.training.views`.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class Experiment:
     inner: bool = False
     milestones: tuple[int, ...] = ()
     average: int = 0
-    view: View = "whole"
+    view: str = "whole"
 
     def __post_init__(self) -> None:
         if not 0 <= self.fold < self.folds:

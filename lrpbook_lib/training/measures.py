@@ -15,11 +15,12 @@ from lrpbook_lib.guidance.loss import Told
 class Tally:
     """Sums over the batches of an epoch, kept on the device until the end.
 
-    ``train_loss`` is what was minimized, ``train_ce`` the cross entropy in it and
-    ``train_guidance`` the rest. ``train_score`` and ``train_chance`` are means over the
-    samples with a mask, of the map that the loss saw and in the form of its score (no
-    map, no number). ``weight`` is the mean effective weight of relevance beside cross
-    entropy, k CE / s for the paper's loss; ``gradient_norm`` the mean norm, unclipped.
+    ``train_loss`` is what was minimized, samples not weighed, ``train_ce`` the cross
+    entropy in it and ``train_guidance`` the rest. ``train_score`` and ``train_chance``
+    are means over the samples with a mask, of the map that the loss saw and in the form
+    of its score (no map, no number). ``weight`` is the mean effective weight of
+    relevance beside cross entropy, k CE / s for the paper's loss; ``gradient_norm`` the
+    mean norm, unclipped.
     ``gradient_share`` and ``applied_share`` tell how much of the gradient comes from
     relevance, before and after it was limited: see
     :func:`~lrpbook_lib.training.gradients.backward`.

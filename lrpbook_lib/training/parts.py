@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,28 @@ from torch import Tensor
 
 
 def parts_of(
-    batch: Mapping[str, Tensor], masks: bool = True
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Image, label, tumor and brain of a batch; None for masks not asked for.
+    batch: Mapping[str, Tensor], wants: Sequence[str] = ("tumor", "brain")
+) -> tuple[Tensor, ...]:
+    """Image and label of a batch, and what is wanted beside.
 
     Without a tumor in it nothing is known of one; without a brain it is where the image
     is not zero.
     """
     image = batch["image"]
-    if not masks:
-        return image, batch["label"], None, None
-    tumor = batch["tumor"] if "tumor" in batch else torch.zeros_like(image[:, 0])
-    brain = batch["brain"] if "brain" in batch else (image != 0).any(1)
-    return image, batch["label"], tumor, brain
+    found = [image, batch["label"]]
+    for name in wants:
+        if name in batch:
+            found.append(batch[name])
+        elif name == "tumor":
+            found.append(torch.zeros_like(image[:, 0]))
+        elif name == "brain":
+            found.append((image != 0).any(1))
+        else:
+            raise ValueError(
+                f"The loss wants {name!r} of every sample, and their dictionaries have "
+                f"{', '.join(batch)}."
+            )
+    return tuple(found)
 
 
 def check_labels(batch: Mapping[str, Tensor], classes: int) -> None:

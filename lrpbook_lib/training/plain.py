@@ -11,7 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
+from lrpbook_lib.data.augment import TRANSFORMS, Transform
 from lrpbook_lib.guidance import LOSSES, CrossEntropy
+
+from .groups import GROUPS, GroupBalanced
+
+#: What comes in several kinds: the class that they derive from, what one of them is
+#: called, and the kinds by name.
+_FAMILIES: tuple[tuple[type, str, Mapping[str, type]], ...] = (
+    (CrossEntropy, "loss", LOSSES),
+    (Transform, "transform", TRANSFORMS),
+    (GroupBalanced, "weighting", GROUPS),
+)
 
 
 class SettingsError(ValueError):
@@ -105,14 +116,14 @@ def from_dict(kind: Any, plain: Any, where: str = "") -> Any:
             f"{where or kind.__name__} is {plain!r}; it takes a table of settings."
         )
     values = dict(plain)
-    name = values.pop("kind", None) if issubclass(kind, CrossEntropy) else None
-    if name is not None:
-        if name not in LOSSES:
-            raise SettingsError(
-                f"{where or 'kind'} names the loss {name!r}, which is unknown"
-                f"{near(name, LOSSES)}; there are {', '.join(LOSSES)}."
-            )
-        kind = LOSSES[name]
+    for base, called, kinds in _FAMILIES:
+        if issubclass(kind, base) and (name := values.pop("kind", None)) is not None:
+            if name not in kinds:
+                raise SettingsError(
+                    f"{where or 'kind'} names the {called} {name!r}, which is unknown"
+                    f"{near(name, kinds)}; there are {', '.join(kinds)}."
+                )
+            kind = kinds[name]
     known = [f.name for f in fields(kind)]
     if unknown := [key for key in values if key not in known]:
         said = "; ".join(f"{where}{k}{near(k, known)}" for k in unknown)
@@ -141,7 +152,8 @@ def near(word: str, words: Iterable[str]) -> str:
 
 def _kind(settings: Any) -> dict[str, str]:
     name = type(settings).__name__
-    return {"kind": name} if name in LOSSES else {}
+    known = any(kinds.get(name) is type(settings) for _, _, kinds in _FAMILIES)
+    return {"kind": name} if known else {}
 
 
 def _default(f: Field) -> Any:

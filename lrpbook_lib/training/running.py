@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from lrpbook_lib.data import (
     SliceSet,
@@ -38,7 +40,7 @@ from .plain import to_dict
 from .settings import Hardware
 from .trained import read_model
 from .trainer import Trainer
-from .views import fit_view
+from .views import VIEWS
 
 Slices = Mapping[str, "SliceSet | str | Path"]
 
@@ -132,14 +134,21 @@ def run_experiment(
     began = time.perf_counter()
     data = _slices(experiment, folder, slices)
     parts = {name: data.subset(rows) for name, rows in split(experiment, data).items()}
-    look = fit_view(experiment.view, masked(experiment, parts["train"]))
-    parts = {name: look(part) for name, part in parts.items()}
-    torch.manual_seed(experiment.settings.seed)
-    network = NETWORKS[experiment.model](
-        channels=data.images.shape[1],
-        classes=len(data.classes),
-        size=tuple(data.images.shape[2:]),
+    hardware = hardware or Hardware()
+    view = VIEWS[experiment.view].fit(
+        masked(experiment, parts["train"]),
+        home / "view",
+        experiment.settings.seed,
+        hardware.device,
     )
+    facts = {
+        f"{name}_{key}": value
+        for name, part in parts.items()
+        for key, value in view.facts(part).items()
+    }
+    parts = {name: view(part) for name, part in parts.items()}
+    torch.manual_seed(experiment.settings.seed)
+    network = _network(experiment, parts["train"])
     callbacks: list[Callback] = []
     if experiment.snapshots:
         test = parts["patients"]
@@ -170,9 +179,9 @@ def run_experiment(
         for name, table in predictions.groupby("part", sort=False)
         for key, value in summarize(table, data.classes).items()
     }
-    found |= {f"{name}_slices": len(part) for name, part in parts.items()}
+    found |= facts | {f"{name}_slices": len(part) for name, part in parts.items()}
     found["seconds"] = float(history["seconds"].sum())
-    found["cpu_seconds"] = float(history["cpu_seconds"].sum())
+    found["cpu_seconds"] = float(history["cpu_seconds"].sum()) + view.cpu_seconds
     found["wall_seconds"] = time.perf_counter() - began
     found["device"] = str(trainer.fabric.device)
     for name, table in {"history": history, "predictions": predictions}.items():
@@ -192,7 +201,21 @@ def seen(experiment: Experiment, folder: str | Path, slices: SliceSet) -> SliceS
     slices : SliceSet
         With true tumor masks, should the view be the oracle's.
     """
-    return fit_view(experiment.view, slices)(slices)
+    view, home = VIEWS[experiment.view], experiment.home(folder)
+    return view.read(home / "view", slices.images.shape[1])(slices)
+
+
+def _network(experiment: Experiment, train: SliceSet) -> nn.Module:
+    """The network with new weights, told of the data as much as it takes."""
+    kind, (_, channels, *size) = NETWORKS[experiment.model], train.images.shape
+    known = {
+        "channels": channels,
+        "classes": len(train.classes),
+        "size": tuple(size),
+        "sites": len(train.sites),
+    }
+    taken = inspect.signature(kind).parameters
+    return kind(**{name: value for name, value in known.items() if name in taken})
 
 
 def _slices(

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from lrpbook_lib.data import Augment
+from lrpbook_lib.data.augment import Transform
 from lrpbook_lib.guidance import CrossEntropy, Schedule
 from lrpbook_lib.lrp.start import Start
+
+from .groups import GroupBalanced
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,13 @@ class TrainSettings:
         Whose relevance is trained: the true class (the paper), or the predicted one
         (the paper's code as published). Scores are always of the true class.
     augment
-        What happens to images and masks on the way in; None for nothing.
+        What happens to images and masks on the way in, an
+        :class:`~lrpbook_lib.data.Augment` or another transform, e.g.
+        :class:`~lrpbook_lib.data.SwapBackground`; None for nothing.
+    groups
+        Whether groups of samples weigh as they are many (None), the same
+        (:class:`~lrpbook_lib.training.GroupBalanced`), or the more, the worse they are
+        classified (:class:`~lrpbook_lib.training.GroupDRO`).
     seed
         Order of batches, dropout and augmentation follow from it. The weights do not:
         the model comes with its own.
@@ -73,8 +83,9 @@ class TrainSettings:
     judge: str | None = None
     start: Start = "logit"
     explain: Literal["label", "predicted"] = "label"
-    augment: Augment | None = None
+    augment: Augment | Transform | None = None
     seed: int = 0
+    groups: GroupBalanced | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "lr"):
@@ -153,3 +164,8 @@ class Hardware:
             raise ValueError(
                 f"precision is {self.precision!r}; it takes '32-true' or 'bf16-mixed'."
             )
+
+    @property
+    def device(self) -> torch.device:
+        """The first device, for what is trained beside."""
+        return Fabric(accelerator=self.accelerator, devices=1).device

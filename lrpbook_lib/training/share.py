@@ -104,16 +104,14 @@ def tell(
     seen = held + weight * (relevance - held)  # the same, with a steeper gradient
     parts = (logits[:rows], label[:rows], seen, *(m[:rows] for m in masks))
     told = loss.tell(*parts)
-    assert told.score is not None and told.guided is not None
     (slope,) = torch.autograd.grad(told.loss.sum(), told.ce, retain_graph=True)
     mean = fabric.all_reduce(slope.sum(), reduce_op="sum") / whole
     rest = cross_entropy(logits[rows:], label[rows:])
     # The value, of which no gradient is taken, is weighed in the same way.
     more = (weight - 1) * (told.loss - mean * told.ce).detach()
-    score, guided = (F.pad(t, (0, len(rest))) for t in (told.score, told.guided))
+    of_map = (told.score, told.guided)
     return Told(
         torch.cat([told.loss + more, mean * rest]),
         torch.cat([told.ce, rest]),
-        score,
-        guided,
+        *(None if t is None else F.pad(t, (0, len(rest))) for t in of_map),
     )

@@ -25,6 +25,7 @@ from .callbacks import Callback
 from .checkpoint import TrainState
 from .finite import Watch
 from .gradients import backward, cut
+from .groups import Weigher
 from .measures import Tally
 from .memory import AxisOrder, channels_last
 from .metrics import summarize
@@ -145,6 +146,7 @@ class Trainer:
         if path is not None and path.exists():
             state.load(path, self.model, optimizer)
         self.rows = state.rows
+        weigh = Weigher(s.groups, train, self.rows)
         first, done = fabric.global_rank == 0, len(self.rows)
         silent = quiet() or not first
         bar = progress(s.epochs, done, "epochs", disable=silent, leave=False)
@@ -155,7 +157,8 @@ class Trainer:
                 began, spent = time.perf_counter(), cpu_seconds()
                 epoch = len(self.rows)
                 seed_epoch(s.seed, epoch, fabric.global_rank)
-                row = self._epoch(epoch, loader, modules, optimizer)
+                row = self._epoch(epoch, loader, modules, optimizer, weigh)
+                row |= weigh.row()
                 for name, data in tests.items():
                     row |= {f"{name}_{k}": v for k, v in self.evaluate(data).items()}
                 row |= {"seconds": time.perf_counter() - began}
@@ -175,10 +178,12 @@ class Trainer:
         loader: TrainLoader,
         modules: tuple[Any, Any],
         optimizer: Any,
+        weigh: Weigher,
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
         self.explainer.train()
         s, schedule = self.settings, self.settings.schedule
+        limit = s.limit if self.loss.limited else None
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         watch = Watch(self.model, self.folder, self._place[0], self._gpu)
         tally, factor, steps = Tally(), 0.0, len(loader.batches)
@@ -186,7 +191,7 @@ class Trainer:
             factor = schedule(epoch + step / steps)
             loss = self.loss.scaled(factor)
             guided = loss.attribution != "none"
-            x, label, *masks = self._parts(batch, guided)
+            x, label, *masks = self._parts(batch, loss.wants if guided else ())
             target = label if s.explain == "label" else None
             rows, whole = guided_rows(size, s.guided, *self._place)
             part = guided and whole < size
@@ -204,16 +209,17 @@ class Trainer:
                 told = tell(loss, *seen, whole=whole, size=size, fabric=self.fabric)
             else:
                 told = loss.tell(*seen)
-            total = told.loss.sum() * (self.fabric.world_size / size)
+            weight = weigh(batch, told.ce, self.fabric)
+            total = (weight * told.loss).sum() * (self.fabric.world_size / size)
             norm, shares = backward(
                 total,
                 leaves,
                 made,
                 parameters,
                 self.fabric,
-                limit=widened(s.limit, size / whole),
+                limit=widened(limit, size / whole),
                 clip=s.clip,
-                apart=guided and (s.limit is not None or step == 0),
+                apart=guided and (limit is not None or step == 0),
             )
             watch.step(total, norm, batch, epoch=epoch, step=step)
             optimizer.step()
@@ -239,7 +245,7 @@ class Trainer:
         loader = ordered_loader(data, self.settings.batch_size, *given)
         found = []
         for batch in loader:
-            x, label, mask, brain = self._parts(batch)
+            x, label, mask, brain = self._parts(batch, ("tumor", "brain"))
             logits, relevance = self._judged(x, label)
             check_labels(batch, logits.shape[1])
             columns = [
@@ -270,7 +276,7 @@ class Trainer:
         images : Tensor of shape ``(B, C, *space)``
         labels : Tensor of shape (B,)
         """
-        x, labels, *_ = self._parts({"image": images, "label": labels}, masks=False)
+        x, labels = self._parts({"image": images, "label": labels}, ())
         logits, relevance = self._judged(x, labels)
         return logits.float().cpu(), relevance.float().cpu()
 
@@ -285,10 +291,8 @@ class Trainer:
         return self.folder
 
     def _parts(
-        self, batch: Mapping[str, Tensor], masks: bool = True
+        self, batch: Mapping[str, Tensor], wants: Sequence[str]
     ) -> tuple[Any, ...]:
-        """Image, label, tumor and brain of a batch, on the device."""
-        image, *rest = parts_of(batch, masks)
-        moved = [t if t is None else self.fabric.to_device(t) for t in rest]
-        image = self.fabric.to_device(image)
-        return channels_last(image) if self.hardware.channels_last else image, *moved
+        """Image, label and what is wanted of a batch, on the device."""
+        image, *rest = map(self.fabric.to_device, parts_of(batch, wants))
+        return channels_last(image) if self.hardware.channels_last else image, *rest

@@ -117,17 +117,8 @@ def twin_measures(twins: pd.DataFrame, weight: np.ndarray) -> dict[str, np.ndarr
         grade only; 1 follows the tumor, 0 the scanner, and 0.5 neither. ``score`` and
         ``chance``: means.
     """
-    # From the first twin on: a network that says one thing only varies by zero exactly.
-    logit = twins["logit"].to_numpy() - twins["logit"].iloc[0]
-    mean = ratio((weight @ logit) ** 2, weight.sum(1))
-    total = weight @ logit**2 - mean
-    found: dict[str, np.ndarray] = {}
-    for name, factor in FACTORS.items():
-        member = pd.get_dummies(twins[factor]).to_numpy(float)
-        sums, count = weight @ (logit[:, None] * member), weight @ member
-        squares = np.nan_to_num(ratio(sums**2, count)).sum(1)
-        found[name] = ratio(squares - mean, total)
-    found["by_rest"] = 1 - np.sum(list(found.values()), axis=0)
+    logit = twins["logit"].to_numpy()
+    found = variance_shares(twins, weight, FACTORS)
     treats = twins["site"].map({site.name: site.grades for site in SITES})
     against = ((treats != "mixed") & (treats != twins["grade"])).to_numpy()
     found["auc_against_scanner"] = weighted_auc(
@@ -136,4 +127,36 @@ def twin_measures(twins: pd.DataFrame, weight: np.ndarray) -> dict[str, np.ndarr
     for column in ("score", "chance"):
         values = weight @ twins[column].to_numpy()
         found[column] = ratio(values, weight.sum(1))
+    return found
+
+
+def variance_shares(
+    table: pd.DataFrame, weight: np.ndarray, factors: Mapping[str, str]
+) -> dict[str, np.ndarray]:
+    """Shares of the variance of ``logit`` by main effects of a balanced layout.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``logit``, and the columns of the factors: all their combinations.
+    weight : ndarray of shape (draws, N)
+    factors : mapping of str to str
+        The column of each, by the name of its share.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (draws,)
+        One a factor, and ``by_rest``.
+    """
+    # From the first row on: a network that says one thing only varies by zero exactly.
+    logit = table["logit"].to_numpy() - table["logit"].iloc[0]
+    mean = ratio((weight @ logit) ** 2, weight.sum(1))
+    total = weight @ logit**2 - mean
+    found: dict[str, np.ndarray] = {}
+    for name, factor in factors.items():
+        member = pd.get_dummies(table[factor]).to_numpy(float)
+        sums, count = weight @ (logit[:, None] * member), weight @ member
+        squares = np.nan_to_num(ratio(sums**2, count)).sum(1)
+        found[name] = ratio(squares - mean, total)
+    found["by_rest"] = 1 - np.sum(list(found.values()), axis=0)
     return found

@@ -6,6 +6,7 @@ import pytest
 
 from lrpbook_lib.explore import (
     arms_figure,
+    causes_figure,
     curves_figure,
     front_figure,
     knobs_figure,
@@ -169,3 +170,22 @@ def test_every_network_is_a_dot_and_told():
     (chance,) = fig.layout.shapes
     assert chance.y0 == chance.y1 == 0.5
     assert "guided: score 0.20, auc 0.60 to 0.70" in fig.layout.meta["alt"]
+
+
+def test_causes_are_parts_of_a_whole_cohort_by_cohort():
+    shares = {"by_grade": 0.5, "by_scanner_in_tumor": 0.1, "by_scanner_around": 0.2}
+    shares |= {"by_person": 0.15, "by_rest": 0.05}
+    rows = [
+        {"arm": arm, "metric": m, "estimate": v, "cohort": cohort}
+        for cohort in ("1", "2")
+        for arm in ("plain", "guided")
+        for m, v in shares.items()
+    ]
+    fig = causes_figure(pd.DataFrame(rows), "Causes", ["guided", "plain"])
+    assert fig.layout.barmode == "stack" and len(fig.data) == 2 * 5
+    np.testing.assert_allclose(sum(np.array(bar.x) for bar in fig.data[:5]), [1, 1])
+    assert list(fig.data[0].y) == ["guided", "plain"]
+    assert (
+        "cohort 2, by the scanner around the tumor: guided 20%"
+        in (fig.layout.meta["alt"])
+    )

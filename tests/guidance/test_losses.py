@@ -19,11 +19,13 @@ from lrpbook_lib.guidance import (
     LRPLoss,
     RRRLoss,
     Schedule,
+    SegmentationLoss,
     SelfNormalizedLoss,
     tumor_lrp_score,
 )
 
-ALL = [kind() for kind in LOSSES.values()] + [
+MASKS = ("tumor", "brain")  # the one that wants sites has tests of its own
+ALL = [kind() for kind in LOSSES.values() if kind.wants == MASKS] + [
     LRPLoss(2, floor=0),
     LRPLoss(1, detach=True),
     LRPLoss(1, pooled=True),
@@ -37,15 +39,23 @@ def name(loss):
     return repr(loss)
 
 
+class Small(nn.Sequential):
+    """With a second head, for the losses that want one."""
+
+    def own_map(self, x, target=None):
+        return self(x), (self[:2](x) * self.second).sum(1, keepdim=True)
+
+
 def small_net(seed=0, size=8):
     torch.manual_seed(seed)
-    net = nn.Sequential(
+    net = Small(
         nn.Conv2d(2, 4, 3, padding=1),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(4 * (size // 2) ** 2, 2),
     )
+    net.second = nn.Parameter(torch.randn(4, 1, 1))
     return net.double()
 
 
@@ -162,6 +172,15 @@ def test_values_by_hand():
     }
     for loss, want in expected.items():
         assert loss(*given).tolist() == [pytest.approx(want)], loss
+    # Softplus by pixel, u being 1, -7, 2, 1; and two sums over the brain.
+    u, inside = [1, -7, 2, 1], [1, 0, 0, 0]
+    pixel = sum(
+        math.log(1 + math.exp(v)) - m * v for v, m in zip(u, inside, strict=True)
+    )
+    p = [1 / (1 + math.exp(-v)) for v in u]
+    overlap = (1 + 2 * p[0]) / (1 + sum(p) + 1)
+    want = ce + 0.5 * (pixel / 4 + 1 - overlap)
+    assert SegmentationLoss(0.5)(*given).tolist() == [pytest.approx(want)]
     a, b = 0.001, 0.999
     bce = -(math.log(0.5) + math.log(b) + math.log(1 - b) + math.log(0.5)) / 4
     assert BCELoss(1)(*given).tolist() == [pytest.approx(ce + bce, rel=1e-4)]

@@ -15,7 +15,14 @@ import pandas as pd
 import pytest
 import torch
 
-from lrpbook_lib.data import SliceSet, plan_cohort, twin_facts
+from lrpbook_lib.data import (
+    Augment,
+    EraseBackground,
+    SliceSet,
+    SwapBackground,
+    plan_cohort,
+    twin_facts,
+)
 from lrpbook_lib.guidance import CrossEntropy, GrazPlusLoss, LRPLoss, Schedule
 from lrpbook_lib.models import register_network
 from lrpbook_lib.training import (
@@ -63,6 +70,20 @@ def test_there_and_back():
     assert Experiment.from_dict({"loss": {"kind": "LRPLoss", "power": 2}}).loss == (
         LRPLoss(2)
     )
+
+
+def test_transforms_are_told_by_kind_and_augment_goes_without():
+    swap = SwapBackground(share=0.25, after=Augment(degrees=5.0))
+    experiment = Experiment(settings=TrainSettings(augment=swap))
+    again = Experiment.from_dict(json.loads(json.dumps(experiment.to_dict())))
+    assert again == experiment and again.name == experiment.name
+    kind = {"kind": "SwapBackground", "share": 0.25, "after": {"degrees": 5}}
+    assert chosen(experiment) == {"settings": {"augment": kind}}
+    assert chosen(SMALL.but(augment=Augment()))["settings"]["augment"] == {}
+    names = {SMALL.but(augment=a).name for a in (swap, Augment(), EraseBackground())}
+    assert len(names) == 3
+    with pytest.raises(SettingsError, match=r"transform 'SwapBack'.*mean SwapBackgr"):
+        Experiment.from_dict({"settings": {"augment": {"kind": "SwapBack"}}})
 
 
 def test_the_name_is_the_hash_of_what_was_chosen():

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lrpbook_lib.guidance import LRPLoss
-from lrpbook_lib.training import Hardware, Trainer, TrainSettings
+from lrpbook_lib.guidance import LRPLoss, Schedule
+from lrpbook_lib.training import GroupDRO, Hardware, Trainer, TrainSettings
 from lrpbook_lib.training.batches import EpochBatches, TrainLoader
 from tests.conftest import ROOT
 
@@ -39,8 +39,8 @@ trainer.fit(spots(), spots(seed=1))
 
 DISTRIBUTED = """
 import sys, torch
-from lrpbook_lib.guidance import LRPLoss
-from lrpbook_lib.training import Hardware, Trainer, TrainSettings
+from lrpbook_lib.guidance import LRPLoss, Schedule
+from lrpbook_lib.training import GroupDRO, Hardware, Trainer, TrainSettings
 from tests.training.problems import network, spots
 torch.set_num_threads(1)
 here = Hardware(accelerator="cpu", devices=2, strategy="ddp")
@@ -48,7 +48,9 @@ net = network(int(__import__("os").environ["RANK"]))  # the second one's is repl
 for dropout in (net.features[3], net.features[13]):
     dropout.p = 0.0
 settings = TrainSettings(
-    epochs=2, batch_size=10, optimizer="sgd", lr=0.01, guided=float(sys.argv[2])
+    epochs=2, batch_size=10, optimizer="sgd", lr=0.01, guided=float(sys.argv[2]),
+    schedule=Schedule(delay=0.5, warmup=0.5),
+    groups=GroupDRO(step=0.5) if float(sys.argv[2]) < 1 else None,
 )
 trainer = Trainer(net, LRPLoss(1), settings, sys.argv[1], hardware=here)
 history = trainer.fit(spots(33), spots(7, seed=1))
@@ -121,7 +123,13 @@ def test_two_processes_take_the_steps_of_one(tmp_path, share):
     net = network(0)
     net.features[3].p = net.features[13].p = 0.0
     settings = TrainSettings(
-        epochs=2, batch_size=10, optimizer="sgd", lr=0.01, guided=share
+        epochs=2,
+        batch_size=10,
+        optimizer="sgd",
+        lr=0.01,
+        guided=share,
+        schedule=Schedule(delay=0.5, warmup=0.5),
+        groups=GroupDRO(step=0.5) if share < 1 else None,
     )
     history = Trainer(net, LRPLoss(1), settings).fit(spots(33), spots(7, seed=1))
     weights = load_file(tmp_path / "checkpoint.safetensors")
@@ -131,6 +139,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path, share):
         assert not torch.equal(p, start_weights[name])
     theirs = pd.read_json(tmp_path / "history.json")
     columns = ["train_loss", "train_score", "weight", "val_loss", "val_score"]
+    columns += ["share_site0", "share_site1"] if share < 1 else []
     np.testing.assert_allclose(theirs[columns], history[columns], rtol=1e-4)
 
 
@@ -198,7 +207,12 @@ def test_compiled_or_not_is_the_same(attribution, share, monkeypatch):
     data = spots(32)
     loss = LRPLoss() if attribution == "lrp" else None
     settings = TrainSettings(
-        epochs=2, batch_size=16, optimizer="sgd", lr=0.01, guided=share
+        epochs=2,
+        batch_size=16,
+        optimizer="sgd",
+        lr=0.01,
+        guided=share,
+        schedule=Schedule(delay=0.5, warmup=0.5),
     )
     found = []
     for compiled in (False, True):

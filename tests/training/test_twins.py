@@ -11,7 +11,14 @@ from torch import nn
 
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.explore import arms_figure, arms_table, difference_text
-from lrpbook_lib.training import Trainer, compare_twins, twin_measures, twin_table
+from lrpbook_lib.training import (
+    Trainer,
+    compare_crossed,
+    compare_twins,
+    cross,
+    twin_measures,
+    twin_table,
+)
 
 SITES = "ABCDEFG"
 TREATS = dict(zip(SITES, ["HGG"] * 3 + ["LGG"] * 2 + ["mixed"] * 2, strict=True))
@@ -194,3 +201,43 @@ def test_answers_beyond_floating_point_stay_finite():
     run = predictions(lambda g, s, p: 1.0)
     told = twin_table(run.assign(p_0=0.0, p_1=1.0))["logit"]
     assert np.isfinite(told).all() and told.min() > 30
+
+
+class Known(nn.Module):
+    """The tumor's mean level, and that of the rest, each with a weight."""
+
+    def __init__(self, inside, around):
+        super().__init__()
+        self.weights = inside, around
+
+    def forward(self, x):
+        tumor = torch.zeros(x.shape[2:])
+        tumor[:2, :2] = 1
+        inside, around = (
+            (x[:, 0] * m).sum((1, 2)) / m.sum() for m in (tumor, 1 - tumor)
+        )
+        logit = self.weights[0] * inside + self.weights[1] * around
+        return torch.stack([torch.zeros_like(logit), logit], 1)
+
+
+@pytest.mark.parametrize("inside, around", [(1.0, 0.0), (0.0, 1.0), (2.0, 1.0)])
+def test_scanners_in_the_tumor_and_around_it_are_told_apart(inside, around):
+    rows = twins(people=3)
+    level = {site: k + 1.0 for k, site in enumerate(SITES)}
+    images = np.array([np.full((1, 4, 4), level[s]) for *_, s in rows], np.float32)
+    masks = np.zeros((len(rows), 4, 4), bool)
+    masks[:, :2, :2] = True
+    names = [name for name, *_ in rows]
+    labels = [int(grade == "HGG") for _, _, grade, _ in rows]
+    given = SliceSet.from_arrays(
+        images, labels, masks, np.ones_like(masks), names, [s for *_, s in rows]
+    )
+    table = cross(Known(inside, around), given, people=2)
+    assert len(table) == 2 * 2 * 7 * 7
+    one = table[(table["site"] == "B") & (table["tumor_site"] == "G")]
+    np.testing.assert_allclose(one["logit"], inside * 7 + around * 2, rtol=1e-6)
+    found = compare_crossed({"known": [table]}).set_index("metric")["estimate"]
+    both = inside**2 + around**2
+    assert found["by_scanner_in_tumor"] == pytest.approx(inside**2 / both)
+    assert found["by_scanner_around"] == pytest.approx(around**2 / both)
+    assert found["by_grade"] == pytest.approx(0, abs=1e-9)
