@@ -95,7 +95,8 @@ def head_viewer(
     page = html.escape(view.get_standalone(), quote=True)
     return HTML(
         f'<div><iframe title="{html.escape(title)}" srcdoc="{page}" '
-        'loading="lazy" style="width: 100%; max-width: 620px; height: 240px; border: 0"></iframe></div>'
+        'loading="lazy" style="width: 100%; max-width: 620px; height: 240px; '
+        'border: 0"></iframe></div>'
     )
 
 
