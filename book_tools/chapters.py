@@ -134,7 +134,7 @@ class Chapter:
             said.append("it has two parameters cells; papermill sets the first alone")
         if unread := self.parameters - self.names_read:
             said.append(f"parameter {', '.join(sorted(unread))} is set but never read")
-        if not {"profile", "seed"} <= self.parameters:
+        if not (self.needs_checkout or {"profile", "seed"} <= self.parameters):
             said.append("its parameters cell does not set profile and seed")
         stale = [str(cell.number) for cell in self.cells if cell.has_output]
         if stale:

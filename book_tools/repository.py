@@ -15,7 +15,7 @@ PLACES = (
     "README.md",
     "CONTRIBUTING.md",
     "CITATION.cff",
-    "book/index.md",
+    "book/index.ipynb",
 )
 
 

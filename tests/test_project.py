@@ -196,6 +196,7 @@ def test_set_repo_rewrites_every_place(tmp_path):
 
     book = SmallBook(tmp_path / "checkout")
     book.chapter("one", "print(1)")
+    (book.root / "book" / "index.md").unlink()
     for place in PLACES:
         text = (ROOT / place).read_text()
         (book.root / place).parent.mkdir(exist_ok=True)
@@ -211,8 +212,8 @@ def test_set_repo_rewrites_every_place(tmp_path):
         text = (book.root / place).read_text()
         assert new in text
         assert old not in text
-    (chapter,) = read_chapters(layout)
-    assert chapter.complaints(new) == []
+    front, chapter = read_chapters(layout)
+    assert front.complaints(new) == chapter.complaints(new) == []
     assert set_repository(layout, new) == []
 
 
@@ -271,6 +272,32 @@ def test_the_readme_trains_a_model(tmp_path, monkeypatch):
     small = '"phantom", patients=6, spacing=6.0'
     exec(reading.replace('"phantom"', small), names)
     assert names["slices"].images.shape[1] == 3
+
+
+def test_the_readme_says_what_was_found():
+    import numpy as np
+
+    from book_tools.cards import findings, in_short
+    from lrpbook_lib.results import read_arrays, read_result
+
+    worth, text = read_result("worth"), (ROOT / "README.md").read_text()
+    assert findings(worth), "the numbers carry what it says"
+    assert in_short(worth) in " ".join(text.split())
+    # Its picture: the alternative text says where most of the relevance lies.
+    kept, some = read_arrays("worth"), slice(1, None, 2)
+    inside = {
+        arm: np.average(kept["tumor"][some] > 0, weights=heat[some].clip(0))
+        for arm in ("plain", "power 1")
+        for heat in [kept[f"{arm}/relevance"]]
+    }
+    assert inside["plain"] < 0.5 < inside["power 1"]
+
+
+def test_the_front_page_leads_to_every_chapter():
+    pages = {each.name: each for each in read_chapters(LAYOUT)}
+    front = "".join(cell.source for cell in pages["index"].cells)
+    linked = set(re.findall(r"\{doc\}`(?:[^`<]*<)?(\w+)>?`", front))
+    assert {name for name in pages if name[:2].isdigit()} <= linked
 
 
 def test_the_readme_links_chapters_that_exist():

@@ -182,7 +182,7 @@ def test_finished_runs_are_asked_about_twins_once(tmp_path, monkeypatch):
     # Each is asked as it was trained.
     scores = table[table["metric"] == "score"].set_index("arm")["estimate"]
     assert scores["oracle"] > scores["plain"] + 0.2, scores
-    monkeypatch.setattr(twins, "_predict", None)
+    monkeypatch.setattr(twins, "_answer", None)
     assert pd.DataFrame(twins.twin_intervals(arms, jobs=1)).equals(table)
 
 
@@ -257,7 +257,7 @@ def test_adding_something_undoes_no_result(copy):
 
 
 #: What follows the protocol of its own, and not the budget of ten epochs.
-TO_THE_END = {"tuning", "worth", "schedules"}
+TO_THE_END = {"tuning", "worth"}
 
 
 def test_a_change_of_the_analysis_stales_what_uses_it(copy):
@@ -280,7 +280,7 @@ def test_a_change_of_the_analysis_stales_what_uses_it(copy):
     (copy / common).write_text(text.replace("epochs=10", "epochs=11"))
     assert stale() == every - {"models", *TO_THE_END}
     (copy / common).write_text(text.replace("return np.rint(127", "return np.rint(126"))
-    assert stale() == {"table1", "dynamics", "cheng", "worth", "schedules"}
+    assert stale() == {"table1", "dynamics", "cheng", "worth"}
     (copy / common).write_text(text)
     edit(copy, "data_scripts/results/audit.py", "(1, 3)", "(1, 2)")
     assert stale() == {"audit"}

@@ -14,6 +14,8 @@ _METRICS = {
     "auc": "AUC",
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
+    "brier": "Brier score",
+    "too_sure": "too sure by",
     "score": "tumor score",
 }
 Row = Mapping[str, Any]
@@ -72,6 +74,9 @@ that others' accuracies are compared with.
 
 {_metrics(table, arms, len(classes))}
 
+A Brier score is the squared distance of the probabilities from the truth, zero at best;
+*too sure by* is the mean probability of the class that is named, minus the accuracy.
+
 **How they fail**
 
 {_failures(table, arms)}
@@ -107,7 +112,9 @@ def _chance(table: Mapping[Any, Row], row: Row, classes: int) -> float | None:
     if row["metric"] == "score":
         by_area = table.get((row["arm"], "chance", row["protocol"]))
         return None if by_area is None else by_area["estimate"]
-    return {"auc": 0.5, "balanced_accuracy": 1 / classes}.get(row["metric"])
+    # By chance the Brier score is that of equal probabilities.
+    known = {"auc": 0.5, "balanced_accuracy": 1 / classes, "brier": 1 - 1 / classes}
+    return known.get(row["metric"])
 
 
 def _interval(row: Row) -> str:

@@ -15,7 +15,6 @@ NAMES = (
     "tuning",
     "worth",
     "models",
-    "schedules",
     "table1",
     "dynamics",
     "audit",

@@ -92,6 +92,9 @@ def main(jobs: int) -> None:
         "intervals": by_cohort(
             predictions, "patient", partial(intervals, classes=("LGG", "HGG"))
         ),
+        "against_guided": by_cohort(
+            predictions, "patient", partial(intervals, against="power 1")
+        ),
         "on_the_way": [
             row | {"epochs": epochs}
             for epochs in MILESTONES

@@ -3,9 +3,11 @@ from .figures.alt import (
     show as show,
 )
 from .figures.arms import (
+    arm_row as arm_row,
     arms_figure as arms_figure,
     arms_table as arms_table,
     difference_text as difference_text,
+    estimate_text as estimate_text,
     knobs_figure as knobs_figure,
     networks_figure as networks_figure,
 )
@@ -25,6 +27,7 @@ from .figures.contours import (
 from .figures.curves import (
     curves_figure as curves_figure,
     front_figure as front_figure,
+    trend_figure as trend_figure,
 )
 from .figures.heads import (
     head_viewer as head_viewer,

@@ -14,6 +14,11 @@ from lrpbook_lib.explore.levels import plain
 
 #: Arms, models, lines of a chart, in this order.
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: More than these can tell apart: the muted colors of Paul Tol.
+MANY = (
+    *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
+    *("#DDCC77", "#CC6677", "#882255", "#AA4499"),
+)
 GRADES = {"HGG": SERIES[1], "LGG": SERIES[0]}
 
 #: Relevance from weak to strong.

@@ -8,7 +8,8 @@ comes to the same, the results hold; what they do not use, does not concern them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -16,7 +17,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lrpbook_lib.data import SliceSet
+from lrpbook_lib.data import Augmented, SliceSet
+from lrpbook_lib.data.augment import Transform
 from lrpbook_lib.data.phantom.knobs import RECIPE
 from lrpbook_lib.data.slices.extract import VERSION
 from lrpbook_lib.guidance import CrossEntropy, LRPLoss, Schedule
@@ -24,9 +26,11 @@ from lrpbook_lib.models import NETWORKS
 
 from .comparison import compare
 from .experiment import Experiment, PhantomData
+from .groups import GroupBalanced
 from .settings import TrainSettings
 from .trainer import Trainer
 from .twins import compare_twins
+from .views import Crop
 
 #: Floats of another processor differ in their last digits; ten steps widen that.
 TOLERANCE = 1e-3
@@ -40,8 +44,9 @@ _NEWER = ("brier", "too_sure")
 def behavior(experiments: Iterable[Experiment]) -> dict[str, float]:
     """What everything comes to that these experiments use, seconds for all there is.
 
-    Loss and tumor score after a few steps with each loss, with each LRP rule and with
-    each network; the versions of phantom and slices.
+    Loss and tumor score after a few steps with each loss, with each LRP rule, with each
+    network and with each way to weigh groups; what transforms make of noise, and a
+    segmentation network of it; the versions of phantom and slices.
     """
     found: dict[str, float] = {}
     for e in experiments:
@@ -53,6 +58,13 @@ def behavior(experiments: Iterable[Experiment]) -> dict[str, float]:
             found |= _trained(f"LRPLoss, {rule}", LRPLoss(1), rule=str(rule))
         if e.model != _NETWORK:
             found |= _trained(e.model, LRPLoss(2), network=e.model)
+        if (groups := e.settings.groups) is not None:
+            name = type(groups).__name__
+            found |= _trained(name, CrossEntropy(), groups=type(groups)())
+        if e.settings.augment is not None:
+            found |= _transformed(type(e.settings.augment))
+        if e.view == "crop":
+            found |= _outlined()
     return dict(sorted(found.items()))
 
 
@@ -110,7 +122,11 @@ def twin_comparison() -> dict[str, float]:
 
 @cache
 def _trained(
-    name: str, loss: CrossEntropy, rule: str = _RULE, network: str | None = None
+    name: str,
+    loss: CrossEntropy,
+    rule: str = _RULE,
+    network: str | None = None,
+    groups: GroupBalanced | None = None,
 ) -> dict[str, float]:
     kind = NETWORKS[network or loss.network or _NETWORK]
     size = getattr(kind, "least_size", 16)
@@ -118,16 +134,38 @@ def _trained(
         torch.manual_seed(0)
         model = kind(channels=3, size=size)
     settings = TrainSettings(
-        epochs=1, batch_size=8, lr=1e-4, composite=rule, schedule=Schedule()
+        epochs=1,
+        batch_size=8,
+        lr=1e-4,
+        composite=rule,
+        schedule=Schedule(),
+        groups=groups,
     )
     trainer = Trainer(model, loss, settings)
-    noise = _noise(size if isinstance(size, tuple) else (size, size))
+    noise = _noise(size)
     trainer.fit(noise)
     after = trainer.evaluate(noise)
     return {f"{name}: {key}": after[key] for key in ("loss", "score")}
 
 
-def _noise(space: tuple[int, ...], samples: int = 24) -> SliceSet:
+@cache
+def _transformed(kind: Callable[[], Transform]) -> dict[str, float]:
+    noise, transform = _noise(16), kind()
+    seen = Augmented(noise, transform).batch(range(len(noise)))["image"]
+    return {f"{type(transform).__name__}: image": float(seen.square().mean())}
+
+
+@cache
+def _outlined() -> dict[str, float]:
+    noise = _noise(16)
+    network = replace(Crop.segmenter, steps=9).fit(noise)
+    with torch.no_grad():
+        said = network(torch.from_numpy(noise.images))
+    return {"crop: outline": float(said.mean()), "crop: margin": float(Crop.margin)}
+
+
+def _noise(size: int | tuple[int, ...], samples: int = 24) -> SliceSet:
+    space = size if isinstance(size, tuple) else (size, size)
     rng = np.random.default_rng(0)
     labels = np.arange(samples) % 2
     tumor = np.zeros((samples, *space), dtype=bool)
@@ -142,6 +180,6 @@ def _noise(space: tuple[int, ...], samples: int = 24) -> SliceSet:
         tumor,
         np.ones_like(tumor),
         [f"p{i}" for i in range(samples)],
-        ["s"] * samples,
+        ["s", *["t"] * (samples - 1)],
         classes=("LGG", "HGG"),
     )

@@ -46,6 +46,8 @@ class Segmenter:
         self, slices: SliceSet, seed: int = 0, device: torch.device | str = "cpu"
     ) -> nn.Module:
         """Train on the slices that have a mask; everything follows from the seed."""
+        if slices.images.ndim != 4:
+            raise ValueError("A segmenter outlines slices; these samples are volumes.")
         known = slices.subset(np.flatnonzero(slices.tumor.any((1, 2))))
         if not len(known):
             raise ValueError(

@@ -39,9 +39,8 @@ class TrainSettings:
         entropy is left, whatever guidance wants.
     schedule
         How guidance rises and falls, in epochs. By default it begins after three, and
-        rises over three more: early enough to decide what is learned. Late, it moves
-        the heatmap and not the answers (chapter 8). ``Schedule()`` is full strength
-        from the first step.
+        rises over three more, however long the training is. ``Schedule()`` is full
+        strength from the first step.
     guided
         Share of each batch that guidance looks at, a row at least, weighed so that on
         average it pulls as much: see :func:`~lrpbook_lib.training.share.tell`. What

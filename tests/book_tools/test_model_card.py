@@ -20,6 +20,8 @@ def row(arm, metric, protocol, estimate, low=None, high=None, **more):
 ROWS = [
     row("plain", "auc", "patients", 0.951, 0.902, 0.983),
     row("plain", "auc", "site", 0.604, 0.412, 0.771),
+    row("plain", "brier", "site", 0.43, 0.4, 0.46),
+    row("plain", "too_sure", "site", 0.08, 0.05, 0.11),
     row("plain", "score", "site", 0.213, 0.18, 0.25),
     row("plain", "chance", "site", 0.104),
     row("guided", "auc", "patients", 0.7, 0.61, 0.8),
@@ -39,6 +41,10 @@ def test_numbers_intervals_and_chance_are_those_of_the_result():
     assert (
         "| guided | held-out sites | tumor score | 0.75 (0.70 to 0.80) | 0.11 |" in card
     )
+    assert (
+        "| plain | held-out sites | Brier score | 0.43 (0.40 to 0.46) | 0.50 |" in card
+    )
+    assert "| plain | held-out sites | too sure by | 0.08 (0.05 to 0.11) | - |" in card
     assert "0.12" not in card  # an arm that was not asked for
     assert "79 % of its positive relevance lies outside" in card
     assert card.count("the interval includes chance") == 1

@@ -5,12 +5,17 @@ import pandas as pd
 import pytest
 
 from lrpbook_lib.explore import (
+    arm_row,
     arms_figure,
+    arms_table,
     causes_figure,
     curves_figure,
+    difference_text,
+    estimate_text,
     front_figure,
     knobs_figure,
     networks_figure,
+    trend_figure,
 )
 from lrpbook_lib.explore.figures.curves import pareto_front
 
@@ -56,12 +61,38 @@ def test_an_arm_is_a_dot_with_its_interval_in_the_panel_of_its_metric():
     assert np.allclose(auc.error_x.arrayminus, 0.1)
     assert list(site.x) == [0.5, 0.4]
     assert (auc.xaxis, site.xaxis, score.xaxis) == ("x", "x", "x2")
+    assert [trace.showlegend for trace in fig.data] == [True, True, False]
     # Chance: a number, or the mean over arms of the metric that holds it.
     assert [(x, ref) for x, _, ref in lines(fig, "dash")] == [
         (0.5, "x"),
         (0.125, "x2"),
     ]
     assert "score held-out patients: plain 0.20, guided 0.70" in fig.layout.meta["alt"]
+
+
+def test_a_row_is_told_with_its_interval_and_two_of_one_name_are_refused():
+    table = pd.concat([results({"plain": 0.7}), results({"plain": 0.4}, "score")])
+    table = table.assign(difference=0.05, difference_low=-0.1, difference_high=0.2)
+    assert arm_row(table, "plain", "score", "patients").estimate == 0.4
+    assert estimate_text(table, "plain", "auc", "patients") == "0.70 [0.60, 0.90]"
+    told = difference_text(table, "plain", "auc", "patients")
+    assert told == "+0.05 [-0.10, +0.20]"
+    wide = arms_table(table, {"score": "tumor score", "auc": "AUC"}, "patients")
+    assert wide.loc["plain"].to_dict() == {
+        "tumor score": "0.40 [0.30, 0.60]",
+        "AUC": "0.70 [0.60, 0.90]",
+    }
+    with pytest.raises(KeyError, match="plain, auc, site; the table has 0"):
+        arm_row(table, "plain", "auc", "site")
+    with pytest.raises(KeyError, match="the table has 2"):
+        estimate_text(pd.concat([table, table]), "plain", "auc", "patients")
+
+
+def test_a_protocol_of_the_second_panel_alone_is_named_too():
+    table = pd.concat([results({"a": 0.1}), results({"a": 0.3}, "score", "twins")])
+    auc, score = arms_figure(table, {"auc": None, "score": None}, "Two").data
+    assert auc.showlegend and score.showlegend
+    assert score.name == "counterfactual twins"
 
 
 def test_arms_stand_in_the_order_asked_for_and_those_without_a_metric_are_left_out():
@@ -128,19 +159,57 @@ def test_the_front_is_what_nothing_dominates(seed):
 def test_a_loss_is_one_line_over_its_strengths_and_the_front_runs_through_the_best():
     table = pd.concat(
         [
-            results({"L1 1": 0.5, "L1 10": 0.7, "LRPLoss 1": 0.6, "bad 1": 0.4}),
-            results(
-                {"L1 1": 0.9, "L1 10": 0.2, "LRPLoss 1": 0.6, "bad 1": 0.1}, "score"
-            ),
+            results({"plain": 0.3, "L1 1": 0.5, "L1 10": 0.7, "LRP 1": 0.6}),
+            results({"plain": 0.1, "L1 1": 0.9, "L1 10": 0.2, "LRP 1": 0.6}, "score"),
             results({"L1 1": 0.0}, protocol="site"),
         ]
     )
     fig = front_figure(table, "auc", "score", "patients", "Front")
     by_name = {trace.name: trace for trace in fig.data}
-    assert list(by_name) == ["L1", "LRPLoss", "bad", "Pareto front"]
-    assert list(by_name["L1"].text) == ["L1 1", "L1 10"]
+    assert list(by_name) == ["plain", "L1", "LRP", "Pareto front"]
     assert list(by_name["Pareto front"].x) == [0.5, 0.6, 0.7]
-    assert "L1 1, LRPLoss 1, L1 10" in fig.layout.meta["alt"]
+    assert "L1 1, LRP 1, L1 10" in fig.layout.meta["alt"]
+    # Each dot has its strength beside it, and its intervals both ways.
+    l1 = by_name["L1"]
+    assert list(l1.text) == ["1", "10"] and "text" in l1.mode
+    assert np.allclose(l1.error_x.array, 0.2)
+    assert np.allclose(l1.error_y.arrayminus, 0.1)
+
+
+def test_no_two_of_nine_losses_have_one_color():
+    arms = {"plain": 0.5, **{f"L{n} {k}": 0.5 for n in range(9) for k in (1, 2)}}
+    table = pd.concat([results(arms), results(arms, "score")])
+    *losses, _ = front_figure(table, "auc", "score", "patients", "Every loss").data
+    assert len({trace.line.color for trace in losses}) == len(losses) == 10
+    assert len({trace.marker.symbol for trace in losses}) == len(losses)
+
+
+def test_a_trend_has_a_panel_a_metric_and_keeps_the_order_of_its_steps():
+    said = [("late", 0.3), ("never", 0.1), ("early", 0.9)]
+    table = pd.concat(
+        [
+            results({arm: value}, metric, protocol).assign(start=arm, study="one")
+            for metric, protocol in (("auc", "site"), ("score", "twins"))
+            for arm, value in said
+        ]
+    )
+    panels = {("auc", "site"): "AUC", ("score", "twins"): "score"}
+    chance = {("auc", "site"): 0.5}
+    fig = trend_figure(table, "start", "study", panels, "Trend", chance)
+    auc, score = fig.data
+    assert (
+        list(auc.x)
+        == list(fig.layout.xaxis.categoryarray)
+        == ["late", "never", "early"]
+    )
+    assert list(auc.y) == [0.3, 0.1, 0.9]
+    assert np.allclose(auc.error_y.array, 0.2)
+    assert (auc.xaxis, score.xaxis) == ("x", "x2")
+    assert not score.showlegend  # one entry a line
+    low, high = fig.layout.yaxis.range
+    assert low < 0 and high > 1.1  # every interval is inside
+    assert [(y, ref) for _, y, ref in lines(fig, "dash")] == [(0.5, "x domain")]
+    assert "AUC, one: late 0.30, never 0.10, early 0.90" in fig.layout.meta["alt"]
 
 
 def test_a_map_over_two_knobs_puts_each_number_in_its_place():

@@ -1,12 +1,16 @@
 """What networks get to see, and nothing beside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy import ndimage
 
-from lrpbook_lib.training import SettingsError, Trainer
+from lrpbook_lib.data import SliceSet, SwapBackground
+from lrpbook_lib.training import GroupDRO, SettingsError, Trainer
+from lrpbook_lib.training.behavior import _outlined, behavior, changes
 from lrpbook_lib.training.running import masked, run_experiment, seen, split
 from lrpbook_lib.training.segmenter import Segmenter, outlines
 from lrpbook_lib.training.views import VIEWS, Crop
@@ -85,6 +89,7 @@ def test_a_crop_is_what_was_outlined_and_a_margin(tmp_path):
 
 
 def test_a_crop_is_fitted_once_and_the_same_every_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(Crop, "segmenter", replace(Crop.segmenter, steps=10))
     views = [Crop.fit(spots(16), tmp_path / name, 3, "cpu") for name in ("a", "b")]
     one, two = (view.network.state_dict() for view in views)
     assert all(torch.equal(one[k], two[k]) for k in one)
@@ -95,6 +100,11 @@ def test_a_crop_is_fitted_once_and_the_same_every_time(tmp_path, monkeypatch):
     assert again.cpu_seconds == views[0].cpu_seconds > 0
     with pytest.raises(ValueError, match="None of the slices has a mask"):
         Segmenter().fit(spots(4).with_arrays(tumor=np.zeros((4, 16, 16))))
+    one = np.ones((2, 4, 4, 4))
+    with pytest.raises(ValueError, match="these samples are volumes"):
+        Segmenter().fit(
+            SliceSet.from_arrays(one[:, None], [0, 1], one, one, ["a", "b"])
+        )
 
 
 def test_a_crop_learns_from_the_masks_of_the_training(tmp_path, monkeypatch):
@@ -126,3 +136,14 @@ def test_a_crop_learns_from_the_masks_of_the_training(tmp_path, monkeypatch):
     later = seen(experiment, tmp_path, train)
     assert (later.images == trained_on.images).all()
     assert (later.images != train.images).any()
+
+
+def test_stamps_know_what_yardsticks_come_to(monkeypatch):
+    chosen = SMALL.but(view="crop", augment=SwapBackground(), groups=GroupDRO())
+    known = behavior([chosen])
+    assert {"crop: outline", "SwapBackground: image", "GroupDRO: loss"} <= set(known)
+    assert changes(known, behavior([chosen])) == []
+    monkeypatch.setattr(Crop, "margin", 3)
+    _outlined.cache_clear()
+    assert changes(known, behavior([chosen])) == ["crop: margin: 2, now 3"]
+    _outlined.cache_clear()

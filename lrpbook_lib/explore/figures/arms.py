@@ -46,7 +46,7 @@ def arms_figure(
         horizontal_spacing=0.05,
         subplot_titles=[name.replace("_", " ") for name in metrics],
     )
-    told = []
+    told, named = [], set[str]()
     for col, (metric, chance) in enumerate(metrics.items(), 1):
         rows = table[table["metric"] == metric]
         for nth, (protocol, name) in enumerate(PROTOCOLS.items()):
@@ -65,12 +65,13 @@ def arms_figure(
                 offsetgroup=name,
                 name=name,
                 legendgroup=name,
-                showlegend=col == 1,
+                showlegend=name not in named,
                 marker={"color": SERIES[nth], "size": 9, "symbol": symbol},
                 hovertemplate="%{y}: %{x:.2f}",
                 row=1,
                 col=col,
             )
+            named.add(name)
             numbers = ", ".join(f"{arm} {value:.2f}" for arm, value in x.items())
             told.append(f"{metric} {name}: {numbers}")
         if isinstance(chance, str):
@@ -91,7 +92,7 @@ def arms_figure(
 
 
 def arms_table(
-    table: pd.DataFrame, metrics: Sequence[str], protocol: str
+    table: pd.DataFrame, metrics: Sequence[str] | Mapping[str, str], protocol: str
 ) -> pd.DataFrame:
     """Each arm's metrics with their intervals, to be read.
 
@@ -99,7 +100,8 @@ def arms_table(
     ----------
     table : DataFrame
         As for :func:`arms_figure`.
-    metrics : sequence of str
+    metrics : sequence of str, or mapping of str to str
+        Which, or each with the words above its column.
     protocol : {"patients", "site", "twins"}
 
     Returns
@@ -115,13 +117,29 @@ def arms_table(
     wide = part.assign(text=text).pivot_table(
         index="arm", columns="metric", values="text", aggfunc="first", sort=False
     )
-    return wide[list(metrics)].rename_axis(None).rename_axis(None, axis=1)
+    wide = wide[list(metrics)].rename_axis(None).rename_axis(None, axis=1)
+    return wide.rename(columns=metrics) if isinstance(metrics, Mapping) else wide
+
+
+def arm_row(table: pd.DataFrame, arm: str, metric: str, protocol: str) -> pd.Series:
+    """The one row of a table that tells of a metric of an arm under a protocol."""
+    asked = {"arm": arm, "metric": metric, "protocol": protocol}
+    found = table[(table[list(asked)] == pd.Series(asked)).all(axis=1)]
+    if len(found) != 1:
+        words = ", ".join(asked.values())
+        raise KeyError(f"One row is wanted of {words}; the table has {len(found)}.")
+    return found.iloc[0]
+
+
+def estimate_text(table: pd.DataFrame, arm: str, metric: str, protocol: str) -> str:
+    """A metric of an arm with its interval: "0.88 [0.85, 0.91]"."""
+    row = arm_row(table, arm, metric, protocol)
+    return f"{row['estimate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def difference_text(table: pd.DataFrame, arm: str, metric: str, protocol: str) -> str:
     """How an arm differs from the one it is compared with: "+0.06 [0.00, +0.15]"."""
-    asked = {"arm": arm, "metric": metric, "protocol": protocol}
-    row = table[(table[list(asked)] == pd.Series(asked)).all(axis=1)].iloc[0]
+    row = arm_row(table, arm, metric, protocol)
     low, high = row["difference_low"], row["difference_high"]
     return f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
 
