@@ -149,7 +149,8 @@ def _regions(
     deep = np.min([ellipsoid(mni, *each) for each in _DEEP_GRAY.values()], axis=0)
     near = ndimage.zoom(np.linalg.norm(atlas.push.numpy(), axis=0), 3, order=1)
     fit = np.zeros(gray.shape, dtype="f4")
-    low = tuple(slice(0, min(a, b)) for a, b in zip(fit.shape, near.shape, strict=True))
+    sizes: list[tuple[int, int]] = list(zip(fit.shape, near.shape, strict=True))
+    low = tuple(slice(0, min(pair)) for pair in sizes)
     fit[low] = near[low]
     beside = fit > np.exp(-_BESIDE / 14)  # as the push fades with distance
     fluid = np.clip(brain - gray - white, 0, 1)
