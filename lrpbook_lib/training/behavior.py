@@ -171,7 +171,8 @@ def _noise(size: int | tuple[int, ...], samples: int = 24) -> SliceSet:
     tumor = np.zeros((samples, *space), dtype=bool)
     corners = rng.integers(2, space[-1] - 6, (samples, len(space)))
     for i, corner in enumerate(corners):
-        tumor[(i, *(slice(int(edge), int(edge) + 4) for edge in corner))] = True
+        box = tuple(slice(int(edge), int(edge) + 4) for edge in corner)
+        tumor[i][box] = True
     images = rng.uniform(0.2, 0.6, (samples, 3, *space))
     images += 0.3 * (tumor.swapaxes(0, -1) * labels).swapaxes(0, -1)[:, None]
     return SliceSet.from_arrays(
