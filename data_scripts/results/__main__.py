@@ -12,10 +12,10 @@ from ..runs import stale
 
 #: In the order of the book, which is also that of what matters most.
 NAMES = (
+    "table1",
     "tuning",
     "worth",
     "models",
-    "table1",
     "dynamics",
     "audit",
     "losses",
