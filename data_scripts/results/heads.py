@@ -1,8 +1,8 @@
 """Graz+ on synthetic whole heads: what networks rely on, by preprocessing and input.
 
 One small network, three spaces, three ways (the head as it is, the brain alone, guided
-into the brain), five folds each; then controls in the native space. Every network is
-asked the same questions on its own held-out people.
+into the brain), five folds each; then two controls. Every network is asked the same
+questions on its own held-out people.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ import pandas as pd
 from lrpbook_lib.data import (
     HeadSettings,
     SliceSet,
+    VolumeSettings,
     cached_heads,
     find_heads,
     head_volumes,
     read_truth,
 )
 from lrpbook_lib.files import digest
-from lrpbook_lib.guidance import GrazPlusLoss, RRRLoss, Schedule
+from lrpbook_lib.guidance import CrossEntropy, GrazPlusLoss, Schedule
 from lrpbook_lib.training import Experiment, TrainSettings, bootstrap_interval, compare
 from lrpbook_lib.training.plain import to_dict
 
 from ..runs import run_arms, stamp
-from .common import over_seeds, rows
+from .common import collapsed, over_seeds, rows
 from .heads_asked import (
     answers,
     auc_of,
@@ -38,52 +39,52 @@ from .heads_asked import (
     shares_of,
 )
 
-#: Other people than those of the chapter, who have seed 0.
-COHORT = HeadSettings(people=100, seed=1, spacing=4.0)
-SPACES = ("native", "linear", "nonlinear")
+#: Other people than those of the chapter (seed 0), and than those (seed 1) on whom the
+#: settings were chosen. Patients lose twice as much locally as by default: at 1, no
+#: network of this size learned anything from so few people.
+COHORT = HeadSettings(people=300, seed=2, spacing=6.0, local_effect=2.0)
+SPACES = ("linear", "native", "nonlinear")
+GRAZ = GrazPlusLoss(1.0, region="brain")
 #: How a network sees a head, and the loss that it is trained with.
-WAYS = {
-    "unmasked": ("head", None),
-    "masked": ("brain", None),
-    "Graz+": ("head", GrazPlusLoss(1.0, region="brain")),
+WAYS: dict[str, tuple[str, CrossEntropy]] = {
+    "unmasked": ("head", CrossEntropy()),
+    "masked": ("brain", CrossEntropy()),
+    "Graz+": ("head", GRAZ),
 }
+#: Guidance from the first step, nothing limited, as published; two of eight rows of a
+#: batch are explained, for the price.
 START = Experiment(
-    data="heads native head",
+    data="heads linear head",
     held_out=(),
-    model="GrazNet",
+    model="GrazNetUnbiased",
     curve="none",
     settings=TrainSettings(
-        epochs=8,
-        batch_size=4,
-        lr=1e-3,
+        epochs=12,
+        batch_size=8,
+        lr=5e-4,
         limit=None,
         schedule=Schedule(),
+        guided=0.25,
         composite="zplus",
         start="softmax",
     ),
 )
-ARMS = {
-    f"{space}, {way}": over_seeds(
-        START.but(data=f"heads {space} {seen}", **({"loss": loss} if loss else {}))
-    )
+GRID = {
+    f"{space}, {way}": over_seeds(START.but(data=f"heads {space} {seen}", loss=loss))
     for space in SPACES
     for way, (seen, loss) in WAYS.items()
 }
-#: In the native space: another region to be rewarded, and a loss on the gradient.
+#: On linearly registered heads: the biases of the published network, and another region
+#: to be rewarded.
 CONTROLS = {
+    "Graz+, with biases": over_seeds(START.but(model="GrazNet", loss=GRAZ)),
     "Graz+, outside the brain": over_seeds(
-        START.but(data="heads native outside", loss=GrazPlusLoss(1.0, region="brain"))
-    ),
-    "Graz+, affected regions": over_seeds(
-        START.but(loss=GrazPlusLoss(1.0, region="tumor"))
-    ),
-    "RRR": over_seeds(
-        START.but(data="heads native target", loss=RRRLoss(100.0), limit=0.5)
+        START.but(data="heads linear outside", loss=GRAZ)
     ),
 }
+ARMS = {**GRID, **CONTROLS}
 #: What changes between training and test, one thing at a time.
 CHANGED = {
-    "as in training": {},
     "other skull stripping": {"stripping_error": 3.0, "stripping_shift": 4.0},
     "other registration": {"registration_error": 4.0},
     "other scanners": {"first_site": 10},
@@ -93,8 +94,10 @@ CHANGED = {
 @cache
 def volumes(space: str, seen: str, **knobs: float) -> SliceSet:
     """The cohort in a space, as a network sees it; `knobs` change the cohort."""
-    settings = {**to_dict(COHORT), **knobs}
-    return head_volumes(find_heads(cached_heads(**settings), space), normalization=seen)
+    root = cached_heads(**{**to_dict(COHORT), **knobs})
+    return head_volumes(
+        find_heads(root, space), normalization=seen, spacing=COHORT.spacing
+    )
 
 
 def slices() -> dict[str, SliceSet]:
@@ -104,10 +107,9 @@ def slices() -> dict[str, SliceSet]:
         for space in SPACES
         for seen in ("head", "brain")
     }
-    native = found["heads native head"]
-    outside = (native.images[:, 0] > 0.1) & ~native.brain
-    found["heads native outside"] = native.with_arrays(brain=outside)
-    found["heads native target"] = native.with_arrays(tumor=native.brain)
+    linear = found["heads linear head"]
+    outside = (np.asarray(linear.images)[:, 0] > 0.1) & ~np.asarray(linear.brain)
+    found["heads linear outside"] = linear.with_arrays(brain=outside)
     return found
 
 
@@ -147,49 +149,44 @@ def volume_alone(truth: pd.DataFrame) -> list[dict[str, Any]]:
 def seen_of(arm: str) -> tuple[str, str]:
     """Space of an arm, and how it sees heads."""
     space, _, way = arm.partition(", ")
-    return (space, WAYS[way][0]) if way in WAYS else ("native", "head")
+    return (space, WAYS[way][0]) if way in WAYS else ("linear", "head")
 
 
 def main(jobs: int) -> None:
     """Run, ask, stamp."""
-    every = {**ARMS, **CONTROLS}
-    predictions = run_arms(every, jobs, slices())
+    predictions = run_arms(ARMS, jobs, slices())
+    patients = {
+        arm: [run[run["part"] == "patients"] for run in runs]
+        for arm, runs in predictions.items()
+    }
+    table = compare(patients, "linear, unmasked")
     keep = ["auc", "balanced_accuracy"]
-    table = compare(
-        {
-            a: [r[r["part"] == "patients"] for r in runs]
-            for a, runs in predictions.items()
-        },
-        "native, unmasked",
-    )
-    asked = {
-        arm: answers(runs, *seen_of(arm), volumes, CHANGED)
-        for arm, runs in every.items()
-    }
-    shares = {
-        arm: shares_of(runs, *seen_of(arm), volumes, COHORT)
-        for arm, runs in every.items()
-    }
-    maps = {
-        f"{arm}/{group}": image
-        for arm, runs in ARMS.items()
-        for group, image in mean_maps(runs, *seen_of(arm), volumes, COHORT).items()
-    }
+    asked, shares, maps = {}, [], {}
+    for arm, runs in ARMS.items():
+        seen = seen_of(arm)
+        changed = CHANGED if arm in GRID and seen[0] == "linear" else {}
+        asked[arm] = answers(runs, *seen, volumes, changed)
+        found = shares_of(runs, *seen, volumes, COHORT)
+        shares += [{"arm": arm, **row} for row in found]
+        if arm in GRID:
+            for group, image in mean_maps(runs, *seen, volumes, COHORT).items():
+                maps[f"{arm}/{group}"] = image
+    graz = ARMS["linear, Graz+"][0]
     values: dict[str, Any] = {
         "people": COHORT.people,
+        "affine": VolumeSettings(spacing=COHORT.spacing, centered=False)
+        .affine()
+        .tolist(),
         "intervals": rows(table[table["metric"].isin(keep)]),
         "alone": volume_alone(read_truth(cached_heads(**to_dict(COHORT)))),
         "asked": summed(asked),
-        "shares": [
-            {"arm": arm, **row} for arm, found in shares.items() for row in found
-        ],
-        "randomized": randomized_maps(
-            ARMS["native, Graz+"][0], volumes("native", "head")
-        ),
+        "shares": shares,
+        "randomized": randomized_maps(graz, volumes("linear", "head")),
+        "collapsed": collapsed(predictions),
         "cost": cost_of_steps(),
     }
     key = digest(to_dict(COHORT))
-    stamp("heads", values, every, maps, {f"synthetic heads {key}": key})
+    stamp("heads", values, ARMS, maps, {f"synthetic heads {key}": key})
 
 
 def summed(asked: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:

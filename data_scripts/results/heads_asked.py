@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from lrpbook_lib.attribution import (
@@ -33,7 +34,7 @@ from lrpbook_lib.data import (
 from lrpbook_lib.data.heads.head import fetched_from
 from lrpbook_lib.data.phantom.anatomy import sample
 from lrpbook_lib.guidance import CrossEntropy, GrazPlusLoss
-from lrpbook_lib.models import GrazNet
+from lrpbook_lib.models import NETWORKS, GrazNet
 from lrpbook_lib.training import Experiment
 from lrpbook_lib.training.plain import to_dict
 from lrpbook_lib.training.running import split
@@ -45,8 +46,6 @@ Volumes = Callable[..., SliceSet]
 
 def auc_of(table: pd.DataFrame) -> float:
     """Area under the curve of ``p_1`` for ``label``; NaN where there is one class."""
-    from scipy.stats import rankdata
-
     label = table["label"].to_numpy() == 1
     rank = rankdata(table["p_1"].to_numpy())
     ill, well = int(label.sum()), int((~label).sum())
@@ -87,9 +86,8 @@ def answers(
             "one volume": equal_volumes(x, brain, mean),
         }
         for name, knobs in changed.items():
-            if knobs:
-                images = volumes(space, seen, **knobs).images[test]
-                inputs[name] = torch.from_numpy(np.asarray(images))
+            images = volumes(space, seen, **knobs).images[test]
+            inputs[name] = torch.from_numpy(np.asarray(images))
         for question, given in inputs.items():
             p = logits_of(network, given).softmax(1)[:, 1].numpy()
             found.append(
@@ -136,9 +134,8 @@ def shares_of(
         test = held_out(run, whole)
         x = torch.from_numpy(np.asarray(whole.images[test]))
         torch.manual_seed(run.settings.seed)
-        fresh = explainer(
-            GrazNet(size=tuple(x.shape[2:])), "zplus", start="softmax", check=False
-        )
+        network = NETWORKS[run.model](size=tuple(x.shape[2:]))
+        fresh = explainer(network, "zplus", start="softmax", check=False)
         with torch.no_grad():
             untrained = fresh(x, None)[1]
         given = {
@@ -237,7 +234,7 @@ def cost_of_steps(rounds: int = 5) -> list[dict[str, Any]]:
         size = (edge, edge, edge)
         network = GrazNet(size=size)
         explain = explainer(network, "zplus", start="softmax", check=False)
-        x = torch.rand(2, 1, *size)[:, 0, ..., None].movedim(-1, 1)
+        x = torch.rand(2, 1, *size)
         label, inside = torch.tensor([0, 1]), torch.ones(2, *size, dtype=torch.bool)
         losses = {"plain": CrossEntropy(), "Graz+": GrazPlusLoss(1.0, region="brain")}
         spent: dict[str, list[float]] = {name: [] for name in losses}
