@@ -25,11 +25,11 @@ from lrpbook_lib.data import (
 )
 from lrpbook_lib.files import digest
 from lrpbook_lib.guidance import CrossEntropy, GrazPlusLoss, Schedule
-from lrpbook_lib.training import Experiment, TrainSettings, bootstrap_interval, compare
+from lrpbook_lib.training import Experiment, TrainSettings, bootstrap_interval
 from lrpbook_lib.training.plain import to_dict
 
 from ..runs import run_arms, stamp
-from .common import collapsed, over_seeds, rows
+from .common import collapsed, intervals, over_seeds, rows
 from .heads_asked import (
     answers,
     auc_of,
@@ -155,12 +155,6 @@ def seen_of(arm: str) -> tuple[str, str]:
 def main(jobs: int) -> None:
     """Run, ask, stamp."""
     predictions = run_arms(ARMS, jobs, slices())
-    patients = {
-        arm: [run[run["part"] == "patients"] for run in runs]
-        for arm, runs in predictions.items()
-    }
-    table = compare(patients, "linear, unmasked")
-    keep = ["auc", "balanced_accuracy"]
     asked, shares, maps = {}, [], {}
     for arm, runs in ARMS.items():
         seen = seen_of(arm)
@@ -177,7 +171,7 @@ def main(jobs: int) -> None:
         "affine": VolumeSettings(spacing=COHORT.spacing, centered=False)
         .affine()
         .tolist(),
-        "intervals": rows(table[table["metric"].isin(keep)]),
+        "intervals": intervals(predictions, "linear, unmasked", ("patients",)),
         "alone": volume_alone(read_truth(cached_heads(**to_dict(COHORT)))),
         "asked": summed(asked),
         "shares": shares,
