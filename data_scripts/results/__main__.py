@@ -22,6 +22,7 @@ NAMES = (
     "where",
     "ablations",
     "shares",
+    "heads",
     "cheng",
     "tcga_lgg",
 )
