@@ -257,7 +257,7 @@ def test_adding_something_undoes_no_result(copy):
 
 
 #: What follows the protocol of its own, and not the budget of ten epochs.
-TO_THE_END = {"tuning", "worth"}
+TO_THE_END = {"tuning", "worth", "schedules"}
 
 
 def test_a_change_of_the_analysis_stales_what_uses_it(copy):
@@ -280,7 +280,7 @@ def test_a_change_of_the_analysis_stales_what_uses_it(copy):
     (copy / common).write_text(text.replace("epochs=10", "epochs=11"))
     assert stale() == every - {"models", *TO_THE_END}
     (copy / common).write_text(text.replace("return np.rint(127", "return np.rint(126"))
-    assert stale() == {"table1", "dynamics", "cheng", "worth"}
+    assert stale() == {"table1", "dynamics", "cheng", "worth", "schedules"}
     (copy / common).write_text(text)
     edit(copy, "data_scripts/results/audit.py", "(1, 3)", "(1, 2)")
     assert stale() == {"audit"}

@@ -15,6 +15,7 @@ NAMES = (
     "table1",
     "tuning",
     "worth",
+    "schedules",
     "models",
     "dynamics",
     "audit",
