@@ -193,7 +193,7 @@ class Trainer:
             guided = loss.attribution != "none"
             apart = guided and (limit is not None or step == 0)
             rows, whole = guided_rows(size, s.guided, *self._place)
-            total, parts = torch.zeros((), device=fabric.device), []
+            total, parts = torch.zeros((), device=fabric.device), list[Tensor]()
             for piece in pieces_of(batch, s.accumulate):
                 x, label, *masks = self._parts(piece, loss.wants if guided else ())
                 target = label if s.explain == "label" else None
