@@ -34,6 +34,7 @@ from .heads_asked import (
     answers,
     auc_of,
     cost_of_steps,
+    is_dead,
     mean_maps,
     randomized_maps,
     shares_of,
@@ -159,11 +160,12 @@ def seen_of(arm: str) -> tuple[str, str]:
 def main(jobs: int) -> None:
     """Run, ask, stamp."""
     predictions = run_arms(ARMS, jobs, slices())
-    asked, shares, maps = {}, [], {}
+    asked, shares, maps, dead = {}, [], {}, {}
     for arm, runs in ARMS.items():
         seen = seen_of(arm)
         changed = CHANGED if arm in GRID and seen[0] == "linear" else {}
         asked[arm] = answers(runs, *seen, volumes, changed)
+        dead[arm] = sum(is_dead(run, volumes(*seen)) for run in runs)
         found = shares_of(runs, *seen, volumes, COHORT)
         shares += [{"arm": arm, **row} for row in found]
         if arm in GRID:
@@ -181,6 +183,7 @@ def main(jobs: int) -> None:
         "shares": shares,
         "randomized": randomized_maps(graz, volumes("linear", "head")),
         "collapsed": collapsed(predictions),
+        "dead": dead,
         "cost": cost_of_steps(),
     }
     key = digest(to_dict(COHORT))

@@ -112,6 +112,12 @@ def maps_of(run: Experiment, x: Tensor, rule: str) -> Tensor:
         return torch.cat([explain(part, None)[1] for part in x.split(8)])
 
 
+def is_dead(run: Experiment, whole: SliceSet) -> bool:
+    """Whether nothing that held-out people show has any part in what a network says."""
+    x = torch.from_numpy(np.asarray(whole.images[held_out(run, whole)]))
+    return not bool(maps_of(run, x, "zplus").any())
+
+
 def shares_of(
     runs: Sequence[Experiment],
     space: str,
