@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from scipy.stats import rankdata
 from torch import Tensor
+from torch.nn.functional import max_pool3d
 
 from lrpbook_lib.attribution import (
     equal_volumes,
@@ -60,34 +61,35 @@ def held_out(run: Experiment, slices: SliceSet) -> np.ndarray:
 
 
 def answers(
-    runs: Sequence[Experiment],
-    space: str,
-    seen: str,
-    volumes: Volumes,
-    changed: Mapping[str, Mapping[str, float]],
+    runs: Sequence[Experiment], space: str, seen: str, volumes: Volumes
 ) -> pd.DataFrame:
     """Probability of AD for each held-out person and each kind of input.
 
     Intact; the brain in one intensity; its voxels shuffled; all brains scaled to one
-    volume; and the same people under other preprocessing or scanners.
+    volume. And what preprocessing and scanners may do at the test alone: every head a
+    voxel further to the front, every brain mask a voxel wider (which only networks of
+    masked input can notice), another contrast.
     """
     found = []
-    mean = float(volumes(space, seen).brain.sum((1, 2, 3)).mean())
+    whole, heads = volumes(space, seen), volumes(space, "head")
+    mean = float(whole.brain.sum((1, 2, 3)).mean())
     for number, run in enumerate(runs):
-        network = trained_network(run)
-        whole = volumes(space, seen)
-        test = held_out(run, whole)
+        network, test = trained_network(run), held_out(run, whole)
         x = torch.from_numpy(np.asarray(whole.images[test]))
         brain = torch.from_numpy(np.asarray(whole.brain[test]))
-        inputs: dict[str, Tensor] = {
+        wider = x
+        if seen == "brain":
+            around = max_pool3d(brain[:, None].float(), 3, stride=1, padding=1)
+            wider = torch.from_numpy(np.asarray(heads.images[test])) * around
+        inputs = {
             "intact": x,
             "one intensity": flattened(x, brain),
             "shuffled": shuffled(x, brain, seed=number),
             "one volume": equal_volumes(x, brain, mean),
+            "moved": x.roll(1, dims=3),
+            "wider mask": wider,
+            "other contrast": x**0.8,
         }
-        for name, knobs in changed.items():
-            images = volumes(space, seen, **knobs).images[test]
-            inputs[name] = torch.from_numpy(np.asarray(images))
         for question, given in inputs.items():
             p = logits_of(network, given).softmax(1)[:, 1].numpy()
             found.append(
