@@ -11,9 +11,11 @@ from lrpbook_lib.data.cases.case import Case, CaseList
 from lrpbook_lib.data.cases.finding import find_cases
 from lrpbook_lib.data.cases.tables import read_table
 from lrpbook_lib.data.samples import SliceSet
+from lrpbook_lib.data.sets.brats_t1ce import TABLE, brats_t1ce_slices
 from lrpbook_lib.data.sets.cheng import cheng_slices
 from lrpbook_lib.data.sets.tcga_lgg import tcga_lgg_slices
 from lrpbook_lib.data.sites import site_facts
+from lrpbook_lib.data.splits import mixed_sites
 
 #: Where each set is looked for, below :func:`~lrpbook_lib.places.data_home`.
 PLACES = {
@@ -21,6 +23,7 @@ PLACES = {
     "TCGA-LGG": "tcga_lgg/tcga_lgg_128.npz",
     "BraTS 2018": "brats18",
     "BraTS tables": "tables",
+    "BraTS 2020 slices": "brats2020_t1ce/t1ce_slices.npz",
 }
 
 
@@ -39,6 +42,11 @@ def real_facts(name: str, home: Path) -> dict[str, Any]:
         return _slice_facts(cheng_slices(path), "blocks")
     if name == "TCGA-LGG":
         return _slice_facts(tcga_lgg_slices(path), "patients")
+    if name == "BraTS 2020 slices":
+        slices = brats_t1ce_slices(path, table=home / TABLE)
+        sites = set(slices.site) - {""}
+        both = f"{len(sites)}, of which {len(mixed_sites(slices))} sent both grades"
+        return _slice_facts(slices, "patients") | {"sites": both}
     if name == "BraTS 2018":
         return _case_facts(find_cases(path))
     found = {}
@@ -64,13 +72,14 @@ def _slice_facts(slices: SliceSet, groups: str) -> dict[str, Any]:
         for label, name in enumerate(slices.classes)
     }
     per_group = list(Counter(slices.patient.tolist()).values())
+    share = _spread(tumor / np.maximum(head, 1), "{:.3f}")
     return {
         "slices": f"{len(slices)} of {len(set(slices.patient))} {groups}",
         **{f"class {name}": told for name, told in classes.items()},
         f"slices in one of the {groups}": _spread(per_group, "{:.0f}"),
         "sequences": ", ".join(slices.sequences),
         "size": " x ".join(map(str, slices.images.shape[2:])) + " pixels",
-        "tumor, share of the head": _spread(tumor / np.maximum(head, 1), "{:.3f}"),
+        "tumor, share of the head": share if tumor.any() else "no masks",
         "told by the report": _problems(p["kind"] for p in slices.problems),
     }
 

@@ -112,6 +112,22 @@ REAL_SETS: dict[str, RealSet] = {
             "have none.",
         ),
     ),
+    "BraTS 2020 slices": RealSet(
+        "One axial slice in T1 with contrast agent of each patient but one of BraTS "
+        "2020, near the largest cut through the brain, wherever the tumor is.",
+        _BRATS,
+        "For research, with citation; not to be passed on: numbers only in this book.",
+        "Cut from the release; grades and sites are those of its table.",
+        (
+            _LGG,
+            _SITE,
+            "No masks: nothing can be guided or scored on it. It answers questions of "
+            "grade and site.",
+            "Each slice is scaled by its own brightest voxel, to 8 bits.",
+            "Newcomers of 2020 are of a site that nobody tells: leave them out where "
+            "sites are held out.",
+        ),
+    ),
 }
 
 

@@ -24,6 +24,8 @@ NAMES = (
     "ablations",
     "shares",
     "heads",
+    "five_numbers",
+    "brats_sites",
     "cheng",
     "tcga_lgg",
 )

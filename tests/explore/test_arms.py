@@ -44,6 +44,16 @@ def lines(fig, dash):
     ]
 
 
+def test_what_is_not_told_is_a_dash():
+    told = results({"plain": 0.7, "guided": 0.6})
+    untold = results({"plain": np.nan, "guided": 0.2}, "score")
+    # As read from a file.
+    table = pd.DataFrame(pd.concat([told, untold]).replace({np.nan: None}))
+    shown = arms_table(table, ["auc", "score"], "patients")
+    assert shown.loc["plain"].tolist() == ["0.70 [0.60, 0.90]", "–"]
+    assert shown.loc["guided", "score"] == "0.20 [0.10, 0.40]"
+
+
 def test_an_arm_is_a_dot_with_its_interval_in_the_panel_of_its_metric():
     table = pd.concat(
         [

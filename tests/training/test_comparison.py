@@ -111,6 +111,17 @@ def test_one_class_only_has_no_auc():
     assert 0 <= value(table, "a", "balanced_accuracy") <= 1
 
 
+def test_without_masks_there_are_no_scores_and_all_the_rest():
+    runs = [predictions(seed=s).assign(score=0.0, chance=0.0) for s in range(2)]
+    better = [run.assign(p_1=run["label"], p_0=1 - run["label"]) for run in runs]
+    table = compare({"a": runs, "b": better}, "a", ("x", "y"), draws=50)
+    scores = table["metric"].str.contains("score|chance")
+    numbers = ["estimate", "low", "high", "difference", "p_corrected"]
+    assert table.loc[scores, numbers].isna().all(axis=None)
+    rest = table[~scores & (table["arm"] == "b")]
+    assert rest[numbers].notna().all(axis=None)
+
+
 def test_holm_by_hand():
     p = pd.Series([0.01, np.nan, 0.04, 0.03], index=list("abcd"))
     # 3 x 0.01, then 2 x 0.03, then 1 x 0.04, which may not fall below the one before.

@@ -107,11 +107,14 @@ def arms_table(
     Returns
     -------
     DataFrame
-        A row an arm, a column a metric: "0.79 [0.70, 0.86]".
+        A row an arm, a column a metric: "0.79 [0.70, 0.86]", and a dash for what is
+        not told, as scores without masks.
     """
     part = table[table["protocol"] == protocol]
     text = [
-        f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}]"
+        "–"
+        if pd.isna(row.estimate)
+        else f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}]"
         for row in part.itertuples()
     ]
     wide = part.assign(text=text).pivot_table(
