@@ -16,6 +16,7 @@ NAMES = (
     "tuning",
     "worth",
     "schedules",
+    "explainers",
     "models",
     "dynamics",
     "audit",

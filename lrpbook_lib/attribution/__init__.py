@@ -6,6 +6,7 @@ from .flipping import flip_regions, random_map
 from .imputation import IMPUTERS, Imputer, imputer
 from .interventions import choose_donors, control_regions, effects_of_erasing
 from .maps import Attribution
+from .overlap import best_dice, dice, hausdorff95, iou, segmentation_table
 from .properties import completeness_error, complexity, cost, sparseness
 from .randomization import efficient_randomization, parameter_randomization
 from .regions import equal_volumes, flattened, region_shares, shuffled
@@ -18,4 +19,15 @@ from .scores import (
     relevance_rank_accuracy,
     tumor_lrp_score,
 )
+from .segmentation import (
+    Level,
+    MultiOtsu,
+    OfPeak,
+    Quantile,
+    Segmenter,
+    ellipse_map,
+    largest_parts,
+    learn_segmenter,
+)
+from .side_by_side import SIDE_BY_SIDE, Method, measure_maps, where_it_lies
 from .stability import Smoothed, agreement, max_sensitivity, rank_correlation

@@ -10,8 +10,11 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
@@ -46,6 +49,7 @@ def captum_map(
     graph: bool,
     method: str,
     patch: int = 8,
+    seed: int = 0,
     **settings: Any,
 ) -> Made:
     """Logits, and what a method of captum attributes.
@@ -58,6 +62,8 @@ def captum_map(
         Name of a class in ``captum.attr``.
     patch : int
         Methods that take parts of the image away take squares of this edge.
+    seed : int
+        Of methods that draw; torch's own random state stays as it is.
     **settings
         What the class and its ``attribute`` take, a layer by its name, e.g.
         ``n_steps=20`` or ``layer="features.8"``. Baselines are zero by default.
@@ -97,11 +103,25 @@ def captum_map(
         {k: v for k, v in {**usual, **settings}.items() if k in known}
         for known in (made, asked)
     )
-    with warnings.catch_warnings():  # that it sets hooks, which we know
+    with warnings.catch_warnings(), _drawing_from(seed):
+        # Of hooks, which we know.
         warnings.simplefilter("ignore")
         explained = x.detach().requires_grad_()
         found = kind(like, **making).attribute(explained, target=index, **asking)
     return logits, (found[0] if isinstance(found, tuple) else found).detach()
+
+
+@contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Captum draws from torch and from numpy: both random states stay as they are."""
+    numpys = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(numpys)  # noqa: NPY002
 
 
 def squares(x: Tensor, edge: int) -> Tensor:

@@ -15,6 +15,7 @@ from lrpbook_lib.lrp.start import Start
 from . import maps
 from .captum_methods import METHODS, captum_map
 from .maps import Attribution, Target
+from .stability import Smoothed
 
 
 class LRP(Explainer):
@@ -29,6 +30,10 @@ def _row(map: Callable[..., Any] | None, **settings: Any) -> Callable[..., nn.Mo
     return partial(Attribution, map=map, **settings)
 
 
+def _smoothed(model: nn.Module, **settings: Any) -> nn.Module:
+    return Smoothed(Attribution(model, maps.gradient), **settings)
+
+
 #: What makes each explainer from a model and settings. A new one is a function and a
 #: row, here or in a program of one's own:
 #: ``EXPLAINERS["mine"] = partial(Attribution, map=mine)``.
@@ -37,7 +42,9 @@ EXPLAINERS: dict[str, Callable[..., nn.Module]] = {
     "gradient": _row(maps.gradient),
     "gradient_x_input": _row(maps.gradient_x_input),
     "input_gradient": _row(maps.input_gradient),
+    "smoothgrad": _smoothed,
     "gradcam": _row(maps.grad_cam),
+    "gradcam++": _row(maps.grad_cam_plus_plus),
     "own": _row(maps.own_map),
     "none": _row(None),
     **{f"captum:{method}": _row(captum_map, method=method) for method in METHODS},
@@ -61,8 +68,8 @@ def explainer(
     name : str or Composite
         One of ``EXPLAINERS``: a composite of LRP, ``"gradient"``,
         ``"gradient_x_input"``, ``"input_gradient"`` (of the summed log probabilities,
-        Ross et al. 2017), ``"gradcam"``, ``"own"`` (a network's own map),
-        ``"captum:..."``, or ``"none"``.
+        Ross et al. 2017), ``"smoothgrad"``, ``"gradcam"``, ``"gradcam++"``, ``"own"``
+        (a network's own map), ``"captum:..."``, or ``"none"``.
     start, check
         For LRP alone: where relevance starts, and whether to look at inputs first, see
         :class:`~lrpbook_lib.lrp.Explainer`. From the softmax it starts with all

@@ -117,6 +117,36 @@ def grad_cam(
 
     Selvaraju et al. 2017 (``selvaraju2017``), with F the channels of the layer.
     """
+    logits, features, found = _features(model, x, target, graph, layer)
+    alpha = found.mean(tuple(range(2, found.ndim)), keepdim=True)
+    return logits, (alpha * features).sum(1, keepdim=True).clamp(min=0)
+
+
+def grad_cam_plus_plus(
+    model: nn.Module, x: Tensor, target: Target, graph: bool, layer: str | None = None
+) -> Made:
+    r"""Grad-CAM++ of the target at a layer, by default the last convolution.
+
+    .. math:: A = \Big( \sum_c \alpha_c F_c \Big)^+, \qquad
+        \alpha_c = \sum_i \frac{g_{c,i}^2 \, g_{c,i}^+}
+        {2 g_{c,i}^2 + g_{c,i}^3 \sum_j F_{c,j}}
+
+    Chattopadhay et al. 2018 (``chattopadhay2018``), with F the channels of the layer
+    and g the gradient of the logit, whose exponential is what they explain. It finds
+    several places where Grad-CAM takes their mean.
+    """
+    logits, features, found = _features(model, x, target, graph, layer)
+    space = tuple(range(2, found.ndim))
+    below = 2 * found.square() + found.pow(3) * features.sum(space, keepdim=True)
+    share = torch.where(below != 0, found.square() / below.where(below != 0, 1.0), 0.0)
+    alpha = (share * found.clamp(min=0)).sum(space, keepdim=True)
+    return logits, (alpha * features).sum(1, keepdim=True).clamp(min=0)
+
+
+def _features(
+    model: nn.Module, x: Tensor, target: Target, graph: bool, layer: str | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, what a layer says, and the gradient of the target's logit there."""
     kept: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, out: Tensor) -> Tensor:
@@ -130,10 +160,7 @@ def grad_cam(
         logits = model(x.detach().requires_grad_())
     finally:
         handle.remove()
-    features = kept[-1]
-    found = _gradient(_logit(logits, target), features, graph)
-    alpha = found.mean(tuple(range(2, found.ndim)), keepdim=True)
-    return logits, (alpha * features).sum(1, keepdim=True).clamp(min=0)
+    return logits, kept[-1], _gradient(_logit(logits, target), kept[-1], graph)
 
 
 def own_map(

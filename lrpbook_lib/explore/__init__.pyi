@@ -33,6 +33,9 @@ from .figures.heads import (
     head_viewer as head_viewer,
     on_template as on_template,
 )
+from .figures.matrices import (
+    matrix_figure as matrix_figure,
+)
 from .figures.panels import (
     Panel as Panel,
     before_after as before_after,
@@ -54,6 +57,9 @@ from .figures.sites import (
     intensity_curves as intensity_curves,
     protocol_scores as protocol_scores,
     site_grade_bars as site_grade_bars,
+)
+from .widgets.cutting import (
+    SegmentationExplorer as SegmentationExplorer,
 )
 from .widgets.explorer import (
     HeatmapExplorer as HeatmapExplorer,

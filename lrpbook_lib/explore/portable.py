@@ -7,7 +7,9 @@ models of an architecture, and a model's weights travel once for all its program
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,3 +94,45 @@ def portable(
     except ExportError as error:
         return {}, {}, str(error)
     return assets, tensors, ""
+
+
+class _Maps(nn.Module):
+    """Logits and the map of every class, of a network that has maps of its own."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        network: Any = self.network
+        return network.maps(x)
+
+
+def portable_maps(network: nn.Module, x: Tensor) -> bytes:
+    """A network with its own maps as an ONNX program, weights and all.
+
+    Input ``x``; outputs ``logits`` ``(1, classes)`` and, as ``relevance``, the maps of
+    its method ``maps``, ``(1, classes, H, W)``. Kept in the cache folder, too.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Such as a :class:`~lrpbook_lib.models.GPNet`.
+    x : Tensor of shape (1, C, H, W)
+        An example.
+
+    Raises
+    ------
+    ExportError
+        Where the packages are missing, or the network has an operation ONNX lacks.
+    """
+    network = copy.deepcopy(network).cpu().float().eval()
+    flat, shapes = weights(network)
+    held = [hashlib.sha256(flat.tobytes()).hexdigest(), shapes]
+    about = [repr(network), held, list(x.shape), torch.__version__]
+    kept = cache_home() / "programs" / f"{digest(about)}.onnx"
+    if not kept.exists():
+        made = exports.written(_Maps(network), (x,), ["x"])
+        with whole_or_absent(kept) as beside:
+            beside.write_bytes(made)
+    return kept.read_bytes()

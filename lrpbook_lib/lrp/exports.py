@@ -112,17 +112,39 @@ def onnx_program(
     ExportError
         Where the packages are missing, or the model has an operation ONNX lacks.
     """
-    try:
-        import onnx
-        import onnxscript  # noqa: F401  (torch asks for it late and in other words)
-    except ImportError as error:
-        raise ExportError(f"the package {error.name} is not installed") from None
     module: nn.Module = Exportable(explainer)
     args: tuple[Any, ...] = _example(explainer, x)
     inputs = ["x", "target", "epsilon", "gamma"]
     if weights_as_inputs:
         module, given = _Weightless(explainer).eval(), weights(explainer.model)
         args, inputs = (*args, list(given.values())), [*inputs, *given]
+    return written(module, args, inputs, _shapes(dynamic_batch))
+
+
+def written(
+    module: nn.Module, args: tuple[Any, ...], inputs: list[str], shapes: Any = None
+) -> bytes:
+    """A module that answers ``logits`` and ``relevance`` as an ONNX program.
+
+    Parameters
+    ----------
+    module, args
+        Called as ``module(*args)``.
+    inputs
+        Their names in the program.
+    shapes
+        Dynamic shapes, as for ``torch.onnx.export``.
+
+    Raises
+    ------
+    ExportError
+        Where the packages are missing, or the module has an operation ONNX lacks.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  (torch asks for it late and in other words)
+    except ImportError as error:
+        raise ExportError(f"the package {error.name} is not installed") from None
     try:
         with torch.no_grad(), _calm():
             program = torch.onnx.export(
@@ -131,7 +153,7 @@ def onnx_program(
                 dynamo=True,
                 input_names=inputs,
                 output_names=["logits", "relevance"],
-                dynamic_shapes=_shapes(dynamic_batch),
+                dynamic_shapes=shapes,
                 verbose=False,
             )
     except Exception as error:  # the exporter raises many kinds

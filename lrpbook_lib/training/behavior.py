@@ -55,7 +55,10 @@ def behavior(experiments: Iterable[Experiment]) -> dict[str, float]:
         kind, rules = type(e.loss), {e.settings.composite, e.settings.judge}
         found |= _trained(kind.__name__, kind())
         for rule in rules - {_RULE, None}:
-            found |= _trained(f"LRPLoss, {rule}", LRPLoss(1), rule=str(rule))
+            # A map of its own is a matter of the network, and not all have one.
+            own = {"network": e.model} if rule == "own" else {}
+            name = ", ".join(["LRPLoss", str(rule), *own.values()])
+            found |= _trained(name, LRPLoss(1), rule=str(rule), **own)
         if e.model != _NETWORK:
             found |= _trained(e.model, LRPLoss(2), network=e.model)
         if (groups := e.settings.groups) is not None:

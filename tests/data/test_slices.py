@@ -103,6 +103,28 @@ def test_paper_recipe_is_centered_on_the_largest_tumor():
     assert everything == list(range(40))
 
 
+def test_as_many_healthy_slices_as_slices_with_tumor():
+    seg = np.zeros((4, 4, 40), np.uint8)
+    seg[:2, :2, 10:20] = 1
+    seg[0, 2, 14] = 1
+    brain = np.ones_like(seg, bool)
+    brain[..., :4] = False  # too little brain there
+    recipe = SliceRecipe("both", 3, 3, 2.0, 3.0, min_tumor=1, min_brain=1)
+    largest = [12, 14, 16]
+    for grade, healthy in (
+        ("HGG", [6, 8, 20]),
+        (None, [6, 8, 20]),
+        ("LGG", [5, 8, 20]),
+    ):
+        got = choose_slices(recipe, seg, brain, grade, (1.0, 1.0, 1.0)).tolist()
+        tumor = largest if grade != "LGG" else [11, 14, 17]
+        assert got == sorted([*tumor, *healthy])
+    brain[..., 20:] = False  # a single healthy slice is left at this gap
+    brain[..., 4:8] = False
+    got = choose_slices(recipe, seg, brain, "HGG", (1.0, 1.0, 1.0)).tolist()
+    assert got == [8, *largest]
+
+
 def test_normalizations_against_their_definitions(tmp_path):
     brats_case(tmp_path / "d")
     images, _ = small_case()
@@ -129,6 +151,12 @@ def test_healthy_slices_are_a_class_of_their_own(cases, tmp_path):
     bare = ~(got.tumor > 0).any(axis=(1, 2))
     np.testing.assert_array_equal(got.labels == 2, bare)
     assert bare.sum() > 5
+    both = SliceRecipe("both", hgg_slices=2, lgg_slices=2)
+    some = extract_slices(cases[:3], recipe=both, cache=tmp_path, workers=1)
+    assert some.classes == got.classes
+    for case in np.unique(some.case):
+        mine = some.labels[some.case == case] == 2
+        assert mine.sum() == (~mine).sum() > 0
 
 
 def test_size_keeps_proportions_and_labels(tmp_path):

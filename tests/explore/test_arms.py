@@ -14,6 +14,7 @@ from lrpbook_lib.explore import (
     estimate_text,
     front_figure,
     knobs_figure,
+    matrix_figure,
     networks_figure,
     trend_figure,
 )
@@ -268,3 +269,14 @@ def test_causes_are_parts_of_a_whole_cohort_by_cohort():
         "cohort 2, by the scanner around the tumor: guided 20%"
         in (fig.layout.meta["alt"])
     )
+
+
+def test_a_matrix_tells_every_number():
+    table = pd.DataFrame([[1.0, -0.5], [np.nan, 0.25]], ["a", "b"], ["c", "d"])
+    fig = matrix_figure(table, "Agreement", (-1, 1))
+    (heat,) = fig.data
+    assert [list(row) for row in heat.text] == [["1.00", "-0.50"], ["", "0.25"]]
+    assert fig.layout.yaxis.autorange == "reversed"  # the first row on top
+    assert "a: c 1.00, d -0.50" in fig.layout.meta["alt"]
+    positive = matrix_figure(table.abs(), "Score", (0, 1)).data[0]
+    assert positive.colorscale[0][1] == "#FFFFFF"

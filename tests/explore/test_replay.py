@@ -32,6 +32,11 @@ def test_scores_are_those_of_a_hand_count():
     assert replay.about["chance"] == [16 / 256] * 2
     assert "at epoch 2: plain 0.00 and 0.75;" in replay.alt()
     assert f"at epoch 10: plain {want[-1]:.2f} and 0.75. Score" in replay.alt()
+    images, masks, _, models = cohort()
+    names = TrainingReplay(images, masks, list("abcde"), models, counted="explainer")
+    assert "at explainer a: plain 0.00" in names.alt()
+    titles = [axis.get_title() for axis in names.figure().axes]
+    assert titles == list("abcde")
     late = TrainingReplay(*cohort(), counted="guidance from epoch")
     assert "at guidance from epoch 2: plain" in late.alt()
 

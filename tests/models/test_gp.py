@@ -203,6 +203,10 @@ def test_its_own_map(kind):
         chosen = got.argmax(1) if target is None else torch.as_tensor(target).expand(2)
         assert torch.equal(got, logits) and heat.shape == (2, 1, 12, 12)
         assert torch.equal(heat[:, 0], maps[[0, 1], chosen])
+    weights = torch.zeros_like(logits)
+    weights[:, 0], weights[:, 2] = -1, 1
+    gap = model.own_map(x, weights)[1][:, 0]
+    torch.testing.assert_close(gap, maps[:, 2] - maps[:, 0])
     heat = model.own_map(x, 1, "routed")[1]
     bias = model.head.linear.bias[1]
     torch.testing.assert_close(heat.sum((1, 2, 3)), logits[:, 1] - bias)

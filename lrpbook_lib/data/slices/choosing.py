@@ -17,7 +17,9 @@ class SliceRecipe:
     choose
         ``largest``: the axial slice with the largest tumor and neighbors at a
         fixed gap on both sides; ``tumor``: every slice with enough tumor;
-        ``all``: these, and slices without any tumor as a class of their own.
+        ``all``: these, and slices without any tumor as a class of their own;
+        ``both``: those of ``largest``, and as many without any tumor, the nearest
+        at that gap, so that the place in the head tells little.
     hgg_slices, lgg_slices
         Slices a patient for ``largest``; LGG patients are fewer and give more.
         Patients of unknown grade count as HGG here.
@@ -38,12 +40,18 @@ class SliceRecipe:
     min_brain: float = 4000.0
 
     def __post_init__(self) -> None:
-        if self.choose not in ("largest", "tumor", "all"):
+        if self.choose not in ("largest", "tumor", "all", "both"):
             raise ValueError(
-                f"choose={self.choose!r} is unknown; it is 'largest', 'tumor' or 'all'"
+                f"choose={self.choose!r} is unknown; it is 'largest', 'tumor', 'all' "
+                "or 'both'"
             )
         if min(self.hgg_slices, self.lgg_slices) < 1:
             raise ValueError("hgg_slices and lgg_slices: take at least one slice")
+
+    @property
+    def with_healthy(self) -> bool:
+        """Whether slices without tumor are a class of their own."""
+        return self.choose in ("all", "both")
 
 
 #: Recipes by name. ``paper`` is that of Sefcik and Benesova (2021).
@@ -75,10 +83,9 @@ def choose_slices(
     enough = area >= max(recipe.min_tumor, pixel)
     if recipe.choose == "tumor":
         return np.flatnonzero(enough)
+    room = np.count_nonzero(brain, axis=(0, 1)) * pixel >= recipe.min_brain
+    bare = (area == 0) & room
     if recipe.choose == "all":
-        bare = (area == 0) & (
-            np.count_nonzero(brain, axis=(0, 1)) * pixel >= recipe.min_brain
-        )
         return np.flatnonzero(enough | bare)
     lgg = grade == "LGG"
     count = recipe.lgg_slices if lgg else recipe.hgg_slices
@@ -87,7 +94,13 @@ def choose_slices(
     around = np.arange(count) - count // 2
     wanted = int(area.argmax()) + step * around
     wanted = wanted[(wanted >= 0) & (wanted < len(area))]
-    return wanted[enough[wanted]]
+    wanted = wanted[enough[wanted]]
+    if recipe.choose == "largest":
+        return wanted
+    away = np.flatnonzero(bare) - int(area.argmax())
+    away = away[away % step == 0]
+    nearest = away[np.argsort(np.abs(away), kind="stable")][: len(wanted)]
+    return np.sort(np.concatenate([wanted, nearest + int(area.argmax())]))
 
 
 def _sample(image: np.ndarray, brain: np.ndarray) -> np.ndarray:

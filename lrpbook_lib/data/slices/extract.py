@@ -265,7 +265,7 @@ def _join(
             with np.load(piece) as arrays:
                 yield arrays[name]
 
-    healthy = (HEALTHY,) if settings.recipe.choose == "all" else ()
+    healthy = (HEALTHY,) if settings.recipe.with_healthy else ()
     meta = {
         "sequences": settings.sequences,
         "classes": (*rows[0][0].reader.classes, *healthy),

@@ -29,8 +29,8 @@ class TrainingReplay(PageWidget):
     images : array of shape (n, C, H, W)
     masks : array of shape (n, H, W)
         Tumor: bool, or labels of which everything above zero counts.
-    epochs : sequence of E int
-        What the slider shows.
+    epochs : sequence of E int or str
+        What the slider shows: epochs, or names of whatever it moves through.
     models : mapping of str to mapping
         For each model ``relevance`` (E, n, H, W) or (E, n, C, H, W), of which channels
         are summed, and ``probability`` (E, n) of the true class: what
@@ -44,7 +44,7 @@ class TrainingReplay(PageWidget):
     title : str
     counted : str
         What the slider counts: of one training its epochs, of several trainings
-        whatever tells them apart, such as "guidance begins at epoch".
+        whatever tells them apart, such as "guidance begins at epoch" or "explainer".
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class TrainingReplay(PageWidget):
         self,
         images: Any,
         masks: Any,
-        epochs: Sequence[int],
+        epochs: Sequence[int] | Sequence[str],
         models: Mapping[str, Mapping[str, Any]],
         names: Sequence[str] | None = None,
         brains: Any = None,
@@ -148,14 +148,15 @@ class TrainingReplay(PageWidget):
     def figure(self) -> Figure:
         """The first slice at up to six epochs, a row a model."""
         epochs, names = self.about["epochs"], self.about["models"]
-        counted = "epoch" if self.about["counted"] == "epoch" else "at"
+        counted = "epoch " if self.about["counted"] == "epoch" else "at "
+        counted = "" if isinstance(epochs[0], str) else counted
         last = len(epochs) - 1
         chosen = np.unique(np.linspace(0, last, min(6, last + 1)).astype(int))
         image, edge = self._pictures[0], {OUTLINE: self._mask[0]}
         heats = of_levels(self._maps[:, chosen, 0])
         rows = [
             [
-                Panel(image, heat, edge, f"{counted} {epochs[at]}", (0, 255), 1)
+                Panel(image, heat, edge, f"{counted}{epochs[at]}", (0, 255), 1)
                 for at, heat in zip(chosen, row, strict=True)
             ]
             for row in heats

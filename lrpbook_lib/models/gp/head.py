@@ -173,7 +173,9 @@ class GPNet(nn.Module):
         ----------
         x : Tensor of shape ``(B, C, *space)``
         target : Tensor, int or None
-            Class indices ``(B,)``, one for all, or None for the predicted class.
+            Class indices ``(B,)``, one for all, a weight for every class ``(B,
+            classes)`` (of two, -1 and 1: what speaks for the second rather than the
+            first), or None for the predicted class.
         kind : {"pixel", "routed"}
             See :class:`GlobalPooling`.
 
@@ -184,6 +186,8 @@ class GPNet(nn.Module):
             With a graph: a loss on it trains the trunk.
         """
         logits, maps = self.maps(x, kind)
+        if isinstance(target, Tensor) and target.is_floating_point():
+            return logits, torch.einsum("bc,bc...->b...", target, maps).unsqueeze(1)
         target = logits.argmax(1) if target is None else target
         index = torch.as_tensor(target, device=x.device).expand(len(x))
         return logits, maps[torch.arange(len(x), device=x.device), index].unsqueeze(1)

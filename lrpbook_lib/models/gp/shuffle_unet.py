@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..spec import register_network
 from .head import GPNet, Pool, Trunk
-from .unet import DoubleConv
+from .unet import DoubleConv, he_weights
 
 
 class Waves(nn.Sequential):
@@ -104,10 +104,7 @@ class ShuffleUNetTrunk(Trunk):
         self.down = nn.ModuleList(WavesDown(w) for w in widths)
         self.dropout = nn.Dropout2d(dropout)
         self.up = nn.ModuleList(WavesUp(w) for w in reversed(widths))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d) and module.bias is not None:
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+        he_weights(self)
 
     def features(self, x: Tensor) -> Tensor:
         """Features ``(B, width, H, W)``."""

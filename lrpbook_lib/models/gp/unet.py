@@ -21,6 +21,14 @@ class DoubleConv(nn.Sequential):
         )
 
 
+def he_weights(module: nn.Module) -> None:
+    """First weights of convolutions before a ReLU, He et al. 2015 (``he2015``)."""
+    for each in module.modules():
+        if isinstance(each, nn.Conv2d) and each.bias is not None:
+            nn.init.kaiming_normal_(each.weight, nonlinearity="relu")
+            nn.init.zeros_(each.bias)
+
+
 class UNetTrunk(Trunk):
     """Down by average pooling, up again, with the features on the way down beside.
 
@@ -89,7 +97,10 @@ class GPUNet(GPNet):
     """GP-UNet of Chatterjee et al. 2026 (``chatterjee2026``).
 
     1,740,675 parameters as it stands, counted in the authors' code at the settings of
-    their runs; 1,863,555 with transposed convolutions, that code's default.
+    their runs; 1,863,555 with transposed convolutions, that code's default. Ten
+    convolutions without a norm: with torch's own first weights, which each of them
+    shrinks, a narrow one hardly begins to learn under max pooling. The first weights
+    of the trunk are therefore those of He et al. 2015 (``he2015``).
 
     Parameters
     ----------
@@ -111,4 +122,5 @@ class GPUNet(GPNet):
         sharpness: float = 5.0,
     ) -> None:
         trunk = UNetTrunk(channels, width, depth, up, dropout)
+        he_weights(trunk)
         super().__init__(trunk, width, classes, pool, sharpness)

@@ -25,13 +25,17 @@ const acts = {
     weights.set(key, feeds);
   },
   async run({ program, model, x, shape, target, epsilon, gamma }) {
-    const { logits, relevance } = await programs.get(program).run({
+    const session = programs.get(program);
+    const given = {
       ...weights.get(model),
       x: new ort.Tensor("float32", x, [1, ...shape]),
       target: new ort.Tensor("int64", BigInt64Array.of(BigInt(target)), [1]),
       epsilon: new ort.Tensor("float32", Float32Array.of(epsilon), []),
       gamma: new ort.Tensor("float32", Float32Array.of(gamma), []),
-    });
+    };
+    // A network with a map of its own has no knobs to turn.
+    const feeds = session.inputNames.map((name) => [name, given[name]]);
+    const { logits, relevance } = await session.run(Object.fromEntries(feeds));
     return { logits: Array.from(logits.data), relevance: relevance.data.slice() };
   },
 };
