@@ -25,6 +25,7 @@ NAMES = (
     "where",
     "ablations",
     "shares",
+    "heads",
     "five_numbers",
     "brats_sites",
     "cheng",

@@ -9,6 +9,7 @@ from .maps import Attribution
 from .overlap import best_dice, dice, hausdorff95, iou, segmentation_table
 from .properties import completeness_error, complexity, cost, sparseness
 from .randomization import efficient_randomization, parameter_randomization
+from .regions import equal_volumes, flattened, region_shares, shuffled
 from .scores import (
     chance_level,
     energy_pointing_game,

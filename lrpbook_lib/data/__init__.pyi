@@ -8,6 +8,19 @@ from .cases.case import Case as Case, CaseList as CaseList, duplicates as duplic
 from .cases.finding import find_cases as find_cases
 from .cases.own import own_case as own_case
 from .cases.tables import read_table as read_table
+from .heads.folder import (
+    cached_heads as cached_heads,
+    make_heads as make_heads,
+    read_truth as read_truth,
+)
+from .heads.knobs import HeadSettings as HeadSettings, plan_people as plan_people
+from .heads.reading import find_heads as find_heads
+from .heads.template import REGIONS as REGIONS
+from .heads.volumes import (
+    VolumeSettings as VolumeSettings,
+    head_volumes as head_volumes,
+    region_maps as region_maps,
+)
 from .lungs import lung_mask as lung_mask
 from .phantom.folder import (
     cached_phantom as cached_phantom,

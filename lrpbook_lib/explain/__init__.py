@@ -2,4 +2,5 @@
 
 from lrpbook_lib.explain.many import explain_all
 from lrpbook_lib.explain.one import Explained, explain_case
+from lrpbook_lib.explain.volume import ExplainedVolume, explain_volume
 from lrpbook_lib.explain.write import write_explained

@@ -3,8 +3,9 @@
 One case: name an image for each sequence of the model, and the tumor mask if there is
 one. Many: name a folder of cases in any layout that find_cases knows (BraTS, UCSF-PDGM
 and others). Each case gets a folder below --out: heatmap.nii.gz, which lies on the
-image in any viewer, overlay.png and score.json. For teaching and research; not for
-clinical use.
+image in any viewer, overlay.png and score.json. A model of
+whole heads, such as GrazNet, wants one T1 image in the space that it was trained in, or
+a folder of them laid out as BIDS says. For teaching and research; not for clinical use.
 """
 
 import argparse
@@ -13,15 +14,17 @@ import runpy
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lrpbook_lib.commands import run
-from lrpbook_lib.data import Case, find_cases, own_case
+from lrpbook_lib.data import Case, find_cases, find_heads, own_case
 from lrpbook_lib.data.cases.case import Problem
 from lrpbook_lib.data.cases.readers import sequence_in
 from lrpbook_lib.explain.many import explain_all
 from lrpbook_lib.explain.one import slices_for
+from lrpbook_lib.explain.volume import takes_volumes, volume_settings
 from lrpbook_lib.files import whole_or_absent
 from lrpbook_lib.training import read_model
 
@@ -32,9 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if o.networks:
         runpy.run_path(str(o.networks))
     model = read_model(o.model, **(json.loads(o.spec.read_text()) if o.spec else {}))
-    channels = slices_for(model).sequences
+    whole = takes_volumes(model)
+    channels = model.spec.channels if whole else slices_for(model).sequences
+    space = model.spec.space if whole and volume_settings(model) else None
     one = _one_of_their_own(o, channels)
-    cases, problems = ([one], []) if one else _found(o, channels)
+    cases, problems = ([one], []) if one else _found(o, channels, space)
     table, failed = explain_all(cases, model, o.out, o.target, o.explorer)
     problems = [*problems, *failed]
     reports = {"scores.csv": table, "problems.csv": pd.DataFrame(map(asdict, problems))}
@@ -72,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a NIfTI image, once a sequence; or one folder of cases. Without "
         "SEQUENCE= the file name tells it (.._t1.nii.gz), else the order of the model",
     )
-    add("--mask", type=Path, help="NIfTI mask; any label above zero is tumor")
+    add(
+        "--mask",
+        type=Path,
+        help="NIfTI mask; any label above zero is tumor, or, for a model of whole "
+        "heads, brain",
+    )
     add("--out", type=Path, required=True, help="folder for the results")
     add(
         "--explorer",
@@ -99,14 +109,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _found(
-    o: argparse.Namespace, sequences: Sequence[str]
+    o: argparse.Namespace, sequences: Sequence[str], space: str | None
 ) -> tuple[list[Case], list[Problem]]:
-    """The cases of a folder, and what is wrong with the others."""
+    """The cases of a folder, or its heads in a space, and what is wrong with others."""
     if o.mask or o.name:
         raise ValueError(
             "--mask and --name are for one case; the masks of a folder lie in it"
         )
-    cases = find_cases(o.image[0], require=sequences, tables=o.tables)
+    how: dict[str, Any] = {"require": sequences, "tables": o.tables}
+    if space is None:
+        cases = find_cases(o.image[0], **how)
+    else:
+        cases = find_heads(o.image[0], space, labeled=False, **how)
     return list(cases), cases.problems
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -13,6 +14,7 @@ from tqdm.auto import tqdm
 from lrpbook_lib.data import Case
 from lrpbook_lib.data.cases.case import Problem
 from lrpbook_lib.explain.one import explain_case
+from lrpbook_lib.explain.volume import explain_volume, takes_volumes, write_volume
 from lrpbook_lib.explain.write import job_key, write_explained
 from lrpbook_lib.files import (
     only_one,
@@ -21,6 +23,9 @@ from lrpbook_lib.files import (
     whole_or_absent,
 )
 from lrpbook_lib.training import TrainedModel
+
+#: What the table tells of a case, of slices or of a volume.
+_TOLD = ("tumor_score", "share_in_brain", "chance", "slices")
 
 
 def explain_all(
@@ -50,8 +55,9 @@ def explain_all(
     Returns
     -------
     table : DataFrame
-        A row a case that is done: case, predicted, the probabilities, tumor score,
-        chance, and whether it was done before.
+        A row a case that is done: case, predicted, the probabilities, tumor score (of
+        volumes, the share of relevance in the brain), chance, and whether it was done
+        before.
     problems : list of Problem
         Of those that are not.
     """
@@ -88,19 +94,23 @@ def _one(
                 f"{folder} exists and holds no score.json of this command: it is left "
                 "as it is; name another folder"
             )
-        found = explain_case(case, model, target)
+        whole = takes_volumes(model)
+        if whole and explorer:
+            raise ValueError("an explorer shows slices, and this model takes volumes")
+        found: Any = (explain_volume if whole else explain_case)(case, model, target)
         with whole_or_absent(folder, replace=True) as beside:
             beside.mkdir()
-            write_explained(found, beside, key, explorer)
+            if whole:
+                write_volume(found, beside, key)
+            else:
+                write_explained(found, beside, key, explorer)
         done = _facts(folder)
     overall = done["overall"]
     return {
         "case": case.id,
         "predicted": overall["predicted"],
         **{f"p_{name}": p for name, p in overall["probabilities"].items()},
-        "tumor_score": overall["tumor_score"],
-        "chance": overall["chance"],
-        "slices": overall["slices"],
+        **{name: overall[name] for name in _TOLD if name in overall},
         "done_before": before,
     }
 

@@ -34,7 +34,7 @@ def job_key(case: Case, model: TrainedModel, target: str | None) -> str:
     return digest([VERSION, case.id, case.release, files, model.facts(), target])
 
 
-def write_heatmap(found: Explained, folder: Path) -> None:
+def write_heatmap(found: Any, folder: Path) -> None:
     """``heatmap.nii.gz``: float32 on exactly the grid of the first image.
 
     The header is the image's own, its codes included; what would tell of the image's
@@ -54,7 +54,9 @@ def write_heatmap(found: Explained, folder: Path) -> None:
     header.set_data_dtype(np.float32)
     header.set_slope_inter(1, 0)
     header["cal_min"], header["cal_max"] = 0, 0
-    header["descrip"] = f"LRP relevance for {_target(found)}; not for clinical use"[:79]
+    header["descrip"] = f"LRP relevance for {target_of(found)}; not for clinical use"[
+        :79
+    ]
     header["aux_file"], header["intent_name"] = b"", b""
     made = type(image)(stored.reshape(shape if several else image.shape), None, header)
     content = gzip.compress(made.to_bytes(), compresslevel=1, mtime=0)
@@ -88,11 +90,11 @@ def write_overlay(found: Explained, folder: Path) -> None:
         title, aspect = f"slice {positions[i]}{told}", height / width
         rows[0].append(Panel(x, None, edge, title, (0, top), None, aspect))
         rows[1].append(Panel(x, r, edge, "", (0, top), limit, aspect))
-    fig = panels(rows, (sequence, f"relevance for {_target(found)}"), 2.1)
+    fig = panels(rows, (sequence, f"relevance for {target_of(found)}"), 2.1)
     fig.set_layout_engine("constrained")
     p = found.probabilities.mean(0)[found.target]
     fig.suptitle(
-        f"{found.case.id}: p({_target(found)}) = {p:.2f}. {WARNING}", fontsize=9
+        f"{found.case.id}: p({target_of(found)}) = {p:.2f}. {WARNING}", fontsize=9
     )
     scale = ScalarMappable(Normalize(-limit, limit), RELEVANCE)
     bar = fig.colorbar(scale, ax=fig.axes, shrink=0.4, pad=0.01)
@@ -129,7 +131,7 @@ def facts_of(found: Explained) -> dict[str, Any]:
     return {
         "note": WARNING,
         "case": found.case.id,
-        "explained_class": _target(found),
+        "explained_class": target_of(found),
         "model": found.model.facts(),
         "inputs": {name: path.name for name, path in found.case.paths.items()},
         "skull_stripped": found.case.reader.stripped,
@@ -154,7 +156,8 @@ def facts_of(found: Explained) -> dict[str, Any]:
     }
 
 
-def _target(found: Explained) -> str:
+def target_of(found: Any) -> str:
+    """Name of the class that is explained."""
     return found.model.spec.classes[found.target]
 
 

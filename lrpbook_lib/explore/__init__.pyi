@@ -29,6 +29,10 @@ from .figures.curves import (
     front_figure as front_figure,
     trend_figure as trend_figure,
 )
+from .figures.heads import (
+    head_viewer as head_viewer,
+    on_template as on_template,
+)
 from .figures.matrices import (
     matrix_figure as matrix_figure,
 )

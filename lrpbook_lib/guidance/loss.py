@@ -121,10 +121,14 @@ class CrossEntropy:
                 )
             return Told(ce, ce)
         seen = (relevance, *masks)
-        guided = (masks[0].flatten(1) > 0).any(1)
+        guided = self.marked(*masks)
         score = self.score(*seen)
         loss = self.guide(ce, score, guided, *seen)
         return Told(torch.where(guided, loss, ce), ce, score.detach(), guided)
+
+    def marked(self, mask: Tensor, brain: Tensor) -> Tensor:
+        """Which samples ``(B,)`` have what guidance goes by: a mask of the tumor."""
+        return (mask.flatten(1) > 0).any(1)
 
     def score(self, relevance: Tensor, mask: Tensor, brain: Tensor) -> Tensor:
         """The tumor score ``(B,)``: here to be told, without a graph."""

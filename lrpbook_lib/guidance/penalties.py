@@ -73,6 +73,10 @@ class GrazPlusLoss(PenaltyLoss):
         if self.region not in ("tumor", "brain"):
             raise ValueError(f"region is {self.region!r}; it takes 'tumor' or 'brain'.")
 
+    def marked(self, mask: Tensor, brain: Tensor) -> Tensor:
+        """A mask of the region; a head without a tumor has a brain all the same."""
+        return super().marked(mask if self.region == "tumor" else brain, brain)
+
     def penalty(self, relevance: Tensor, inside: Tensor, within: Tensor) -> Tensor:
         """Minus the relevance in the region."""
         chosen = inside if self.region == "tumor" else within

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,10 @@ class GrazNet(nn.Module):
     >>> explainer = Explainer(GrazNet(size=(46, 55, 46)), "zplus", start="softmax")
     """
 
+    #: Edges to try it out at: one voxel is left of them.
+    least_size: ClassVar[tuple[int, ...]] = (16, 16, 16)
+    biased: ClassVar[bool] = True
+
     def __init__(
         self,
         channels: int = 1,
@@ -94,9 +99,9 @@ class GrazNet(nn.Module):
         layers: list[nn.Module] = []
         for _ in range(4):
             layers += [
-                nn.Conv3d(channels, filters, 3, padding=1),
+                nn.Conv3d(channels, filters, 3, padding=1, bias=self.biased),
                 nn.ReLU(),
-                nn.Conv3d(filters, filters, 3, stride=2, padding=1),
+                nn.Conv3d(filters, filters, 3, 2, padding=1, bias=self.biased),
                 nn.ReLU(),
             ]
             channels = filters
@@ -104,16 +109,29 @@ class GrazNet(nn.Module):
         left = math.prod(math.ceil(edge / 16) for edge in size)
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(filters * left, hidden),
+            nn.Linear(filters * left, hidden, bias=self.biased),
             nn.ReLU(),
-            nn.Linear(hidden, classes),
+            nn.Linear(hidden, classes, bias=self.biased),
         )
         for layer in (*self.features, *self.classifier):
-            if isinstance(layer, nn.Conv3d | nn.Linear) and layer.bias is not None:
+            if isinstance(layer, nn.Conv3d | nn.Linear):
                 nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-                parametrize.register_parametrization(layer, "bias", NonPositive())
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+                    parametrize.register_parametrization(layer, "bias", NonPositive())
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(B, classes)`` of volumes ``(B, channels, *size)``."""
         return self.classifier(self.features(x))
+
+
+@register_network
+class GrazNetUnbiased(GrazNet):
+    """The same without any bias, which keeps every bias at the bound of the other.
+
+    On small volumes the biases of :class:`GrazNet`, which can only fall, close one ReLU
+    after the other while relevance is guided, until nothing is left open: the network
+    is dead. Without them it keeps learning.
+    """
+
+    biased: ClassVar[bool] = False

@@ -65,6 +65,9 @@ class ModelSpec:
     normalization
         How intensities were scaled, as for :func:`~lrpbook_lib.data.extract_slices`;
         None where that is not known.
+    spacing, space
+        Of volumes: edge of the voxels in mm, and the space that they lie in, as for
+        :func:`~lrpbook_lib.data.head_volumes`.
     """
 
     network: str
@@ -73,6 +76,8 @@ class ModelSpec:
     classes: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     normalization: str | None = None
+    spacing: float | None = None
+    space: str | None = None
 
     @classmethod
     def of(cls, network: nn.Module, data: Any) -> ModelSpec:
@@ -88,13 +93,17 @@ class ModelSpec:
         """
         channels, *shape = data[0]["image"].shape
         named = getattr(data, "sequences", ())
+        settings = getattr(data, "settings", {})
+        volume = settings if len(shape) == 3 else {}
         return cls(
             type(network).__name__,
             dict(getattr(network, "_arguments", {})),
             tuple(named) if len(named) == channels else (),
             tuple(getattr(data, "classes", ())),
             tuple(shape),
-            getattr(data, "settings", {}).get("normalization"),
+            settings.get("normalization"),
+            volume.get("spacing"),
+            volume.get("space"),
         )
 
 

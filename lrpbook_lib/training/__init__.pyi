@@ -21,6 +21,7 @@ from .experiment import (
     PhantomData as PhantomData,
 )
 from .finite import (
+    DeadNetworkWarning as DeadNetworkWarning,
     NonFiniteError as NonFiniteError,
 )
 from .grid import (

@@ -135,7 +135,7 @@ def _trained(
     size = getattr(kind, "least_size", 16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = kind(size=size)
+        model = kind(channels=3, size=size)
     settings = TrainSettings(
         epochs=1,
         batch_size=8,
@@ -167,14 +167,17 @@ def _outlined() -> dict[str, float]:
     return {"crop: outline": float(said.mean()), "crop: margin": float(Crop.margin)}
 
 
-def _noise(size: int, samples: int = 24) -> SliceSet:
+def _noise(size: int | tuple[int, ...], samples: int = 24) -> SliceSet:
+    space = size if isinstance(size, tuple) else (size, size)
     rng = np.random.default_rng(0)
     labels = np.arange(samples) % 2
-    tumor = np.zeros((samples, size, size), dtype=bool)
-    for i, (y, x) in enumerate(rng.integers(2, size - 6, (samples, 2))):
-        tumor[i, y : y + 4, x : x + 4] = True
-    images = rng.uniform(0.2, 0.6, (samples, 3, size, size))
-    images += 0.3 * tumor[:, None] * labels[:, None, None, None]
+    tumor = np.zeros((samples, *space), dtype=bool)
+    corners = rng.integers(2, space[-1] - 6, (samples, len(space)))
+    for i, corner in enumerate(corners):
+        box = tuple(slice(int(edge), int(edge) + 4) for edge in corner)
+        tumor[i][box] = True
+    images = rng.uniform(0.2, 0.6, (samples, 3, *space))
+    images += 0.3 * (tumor.swapaxes(0, -1) * labels).swapaxes(0, -1)[:, None]
     return SliceSet.from_arrays(
         images,
         labels,

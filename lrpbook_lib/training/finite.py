@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,14 @@ class NonFiniteError(ArithmeticError):
         self.batch = batch
 
 
+class DeadNetworkWarning(UserWarning):
+    """No input has any part in what the network says."""
+
+
 class Watch:
     """Looks at loss and gradient of every step, and stops at a NaN or an infinity.
+
+    It warns where maps were zero in all of an epoch.
 
     To look is to wait for a GPU. ``late``, each step is looked at while the next one is
     under way; the weights from before it are kept until then.
@@ -43,6 +50,7 @@ class Watch:
         self.model, self.folder, self.rank, self.late = model, folder, rank, late
         self.before: list[Tensor] = []
         self.waiting: tuple[Any, ...] | None = None
+        self.alive: Tensor | None = None
 
     def step(
         self, total: Tensor, norm: Tensor, batch: Mapping[str, Any], **when: int
@@ -59,6 +67,26 @@ class Watch:
         self.waiting = numbers, done, batch, when
         if not self.late:
             self.look()
+
+    def map(self, relevance: Tensor | None) -> None:
+        """Look at what a loss has seen of relevance, if anything."""
+        if relevance is not None:
+            some = relevance.detach().any()
+            self.alive = some if self.alive is None else self.alive | some
+
+    def end(self) -> None:
+        """Look at what is left, and at the maps of the whole epoch."""
+        self.look()
+        if self.alive is not None and not bool(self.alive):
+            warnings.warn(
+                "The network is dead: in a whole epoch no voxel of any sample got "
+                "relevance, so that neither classes nor guidance can be learned any "
+                "more (ReLUs that no input opens). Lower the learning rate, begin "
+                "guidance later (schedule), keep limit=0.5, or start from other "
+                "weights.",
+                DeadNetworkWarning,
+                stacklevel=2,
+            )
 
     def look(self) -> None:
         """Look at what has not been looked at; raise with batch and weights saved."""

@@ -33,18 +33,15 @@ def cut(made: Outputs, guided: bool = True) -> tuple[Tensor, Tensor | None]:
     return logits.detach().requires_grad_(), relevance
 
 
-def backward(
+def gradients(
     total: Tensor,
     leaves: Outputs,
     made: Outputs,
     parameters: Sequence[nn.Parameter],
-    fabric: Any,
     *,
-    limit: float | None = None,
-    clip: float | None = None,
     apart: bool = True,
-) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-    r"""Put the gradient of a loss into ``.grad``, averaged over processes.
+) -> list[Tensor]:
+    r"""The gradient of a loss, flat: whole, or in its two parts.
 
     Let :math:`L(z, R)` be the loss of logits and map. The gradient of the loss with its
     map held fixed, and what reaches the weights :math:`\theta` through the map, are
@@ -53,14 +50,8 @@ def backward(
         \qquad
         g_R = \frac{\partial R}{\partial \theta}^T \frac{\partial L}{\partial R}
 
-    and their sum is the gradient of the loss. Put into ``.grad`` is
-
-    .. math:: g = g_C + \min\left(1, \ell \frac{\|g_C\|}{\|g_R\|}\right) g_R
-
-    With :math:`\ell \le 1` it never points uphill for the first part, for
-    :math:`g \cdot g_C \ge (1 - \ell) \|g_C\|^2`. Relevance is a quotient: where few
-    of its positive parts are left, :math:`g_R` is a hundred times :math:`g_C`, and to
-    clip their sum is to stop learning the classes.
+    and their sum is the gradient of the loss. Both are sums over samples: those of the
+    pieces of a batch add up to those of the batch.
 
     Parameters
     ----------
@@ -69,21 +60,8 @@ def backward(
     leaves, made : sequence of Tensor or None
         Logits and map: see :func:`cut`.
     parameters : sequence of nn.Parameter
-    fabric : Fabric
-    limit : float, optional
-        The :math:`\ell` above; None for the gradient as it is.
-    clip : float, optional
-        Largest norm of the gradient.
     apart : bool
         Whether to tell the parts apart, which a limit needs: one more pass back.
-
-    Returns
-    -------
-    norm : Tensor
-        Before it was clipped.
-    shares : tuple of two Tensor, or None
-        Share of the second part, :math:`\|g_R\| / (\|g_R\| + \|g_C\|)`, before and
-        after the limit; None without a map or where they were not told apart.
     """
     live = [i for i, t in enumerate(leaves) if t is not None and t.requires_grad]
     by = torch.autograd.grad(total, [leaves[i] for i in live], allow_unused=True)  # type: ignore[arg-type]
@@ -94,19 +72,55 @@ def backward(
         found = torch.autograd.grad(
             outputs, parameters, weights, retain_graph=keep, materialize_grads=True
         )
-        flat = torch.cat([g.flatten() for g in found])
-        if fabric.world_size > 1:
-            flat = fabric.all_reduce(flat, reduce_op="mean")
-        return flat
+        return torch.cat([g.flatten() for g in found])
 
-    shares = None
-    if not apart or len(reached) < 2:
-        whole = gradient(reached)
-        if apart and leaves[1] is not None:
-            shares = whole.new_zeros(()), whole.new_zeros(())
-    else:
-        fixed = gradient(reached[:1], keep=True)
-        through = gradient(reached[1:])
+    if not apart or leaves[1] is None:
+        return [gradient(reached)]
+    fixed = gradient(reached[:1], keep=len(reached) > 1)
+    return [fixed, gradient(reached[1:]) if reached[1:] else torch.zeros_like(fixed)]
+
+
+def descend(
+    parts: Sequence[Tensor],
+    parameters: Sequence[nn.Parameter],
+    fabric: Any,
+    *,
+    limit: float | None = None,
+    clip: float | None = None,
+) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    r"""Put a gradient into ``.grad``, averaged over processes, its second part limited.
+
+    .. math:: g = g_C + \min\left(1, \ell \frac{\|g_C\|}{\|g_R\|}\right) g_R
+
+    With :math:`\ell \le 1` it never points uphill for the first part, for
+    :math:`g \cdot g_C \ge (1 - \ell) \|g_C\|^2`. Relevance is a quotient: where few
+    of its positive parts are left, :math:`g_R` is a hundred times :math:`g_C`, and to
+    clip their sum is to stop learning the classes.
+
+    Parameters
+    ----------
+    parts : sequence of Tensor
+        From :func:`gradients`.
+    parameters : sequence of nn.Parameter
+    fabric : Fabric
+    limit : float, optional
+        The :math:`\ell` above; None for the gradient as it is.
+    clip : float, optional
+        Largest norm of the gradient.
+
+    Returns
+    -------
+    norm : Tensor
+        Before it was clipped.
+    shares : tuple of two Tensor, or None
+        Share of the second part, :math:`\|g_R\| / (\|g_R\| + \|g_C\|)`, before and
+        after the limit; None without a map or where they were not told apart.
+    """
+    if fabric.world_size > 1:
+        parts = [fabric.all_reduce(part, reduce_op="mean") for part in parts]
+    whole, shares = parts[0], None
+    if len(parts) > 1:
+        fixed, through = parts
         small, large = fixed.norm(), through.norm()
         factor = torch.ones_like(small)
         if limit is not None:

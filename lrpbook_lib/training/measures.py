@@ -23,7 +23,7 @@ class Tally:
     mean norm, unclipped.
     ``gradient_share`` and ``applied_share`` tell how much of the gradient comes from
     relevance, before and after it was limited: see
-    :func:`~lrpbook_lib.training.gradients.backward`.
+    :func:`~lrpbook_lib.training.gradients.descend`.
     """
 
     names = ("loss", "ce", "right", "samples", "score", "chance", "weight", "masked")
@@ -39,12 +39,10 @@ class Tally:
         loss: CrossEntropy,
         told: Told,
         right: Tensor,
-        norm: Tensor,
-        shares: tuple[Tensor, Tensor] | None,
         mask: Any = None,
         brain: Any = None,
     ) -> None:
-        """Count a batch, from what its loss has computed."""
+        """Count samples, from what their loss has computed."""
         ce = told.ce
         columns = [told.loss, ce, right, torch.ones_like(ce)]
         if told.score is not None and told.guided is not None:
@@ -59,7 +57,10 @@ class Tally:
             ]
         sums = torch.stack([column.sum().double() for column in columns])
         self.sums = self.sums.to(sums.device) + sums.detach()
-        self.norms = self.norms.to(sums.device) + norm.detach()
+
+    def step(self, norm: Tensor, shares: tuple[Tensor, Tensor] | None) -> None:
+        """Count a step, from what its gradient was."""
+        self.norms = self.norms.to(norm.device) + norm.detach()
         self.steps += 1
         if shares is not None:
             self.shares.append(torch.stack(shares))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,14 @@ def parts_of(
                 f"{', '.join(batch)}."
             )
     return tuple(found)
+
+
+def pieces_of(batch: Mapping[str, Any], number: int) -> Iterator[Mapping[str, Any]]:
+    """A batch in so many pieces, or one a sample where it has fewer; none is lost."""
+    samples = len(batch["label"])
+    size = -(-samples // number)
+    for start in range(0, samples, size):
+        yield {name: value[start : start + size] for name, value in batch.items()}
 
 
 def check_labels(batch: Mapping[str, Tensor], classes: int) -> None:

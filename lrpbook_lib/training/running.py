@@ -98,7 +98,8 @@ def masked(experiment: Experiment, train: SliceSet) -> SliceSet:
     if m.kind == "exact" and m.share == 1:
         return train
     tumor = coarsen(train.tumor, train.brain, m.kind, m.amount, seed=0)
-    tumor = tumor & annotated(train.patient, m.share, seed=0)[:, None, None]
+    known = annotated(train.patient, m.share, seed=0)
+    tumor = tumor & known.reshape(-1, *[1] * (tumor.ndim - 1))
     return train.with_arrays(tumor=tumor)
 
 

@@ -27,6 +27,11 @@ class TrainSettings:
     ----------
     epochs, batch_size
         Of the whole training; the batch is divided among processes.
+    accumulate
+        In how many pieces a batch passes the network, to be held in less memory. Their
+        gradients add up to that of the whole batch, a last, smaller one included; a
+        network that looks at the batch (batch norm) or draws (dropout) does it piece by
+        piece.
     optimizer : {"adam", "sgd"}
     lr, momentum, weight_decay
         ``momentum`` is for SGD alone.
@@ -34,7 +39,7 @@ class TrainSettings:
         Largest norm of the gradient; None leaves it as it is.
     limit
         Largest ratio of the gradient through relevance to the rest of it, see
-        :func:`~lrpbook_lib.training.gradients.backward`; None leaves it as it is, and
+        :func:`~lrpbook_lib.training.gradients.descend`; None leaves it as it is, and
         saves a backward pass. At one half, at least half of the descent along cross
         entropy is left, whatever guidance wants.
     schedule
@@ -85,9 +90,10 @@ class TrainSettings:
     augment: Augment | Transform | None = None
     seed: int = 0
     groups: GroupBalanced | None = None
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr"):
+        for name in ("epochs", "batch_size", "lr", "accumulate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be above zero.")
         for name in ("clip", "limit"):
@@ -96,6 +102,10 @@ class TrainSettings:
                 raise ValueError(f"{name}={value} must be above zero, or None.")
         if not 0 < self.guided <= 1:
             raise ValueError(f"guided={self.guided} must be above zero, 1 at most.")
+        if self.accumulate > 1 and (self.guided < 1 or self.groups is not None):
+            raise ValueError(
+                "guided and groups look at a whole batch: they go with accumulate=1."
+            )
         choices = {"optimizer": ("adam", "sgd"), "explain": ("label", "predicted")}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

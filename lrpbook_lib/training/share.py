@@ -67,7 +67,7 @@ def widened(limit: float | None, weight: float) -> float | None:
     Parameters
     ----------
     limit : float, optional
-        See :func:`~lrpbook_lib.training.gradients.backward`.
+        See :func:`~lrpbook_lib.training.gradients.descend`.
     weight : float
         :math:`B / |G|`.
     """

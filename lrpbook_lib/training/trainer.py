@@ -24,12 +24,12 @@ from .batches import TrainLoader, ordered_loader, seed_epoch
 from .callbacks import Callback
 from .checkpoint import TrainState
 from .finite import Watch
-from .gradients import backward, cut
+from .gradients import cut, descend, gradients
 from .groups import Weigher
 from .measures import Tally
 from .memory import AxisOrder, channels_last
 from .metrics import summarize
-from .parts import check_labels, parts_of, prediction_table
+from .parts import check_labels, parts_of, pieces_of, prediction_table
 from .settings import Hardware, TrainSettings
 from .share import guided_rows, passes, tell, widened
 
@@ -182,7 +182,7 @@ class Trainer:
     ) -> dict[str, Any]:
         """One pass over the training data: the row of the history that tells of it."""
         self.explainer.train()
-        s, schedule = self.settings, self.settings.schedule
+        s, schedule, fabric = self.settings, self.settings.schedule, self.fabric
         limit = s.limit if self.loss.limited else None
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         watch = Watch(self.model, self.folder, self._place[0], self._gpu)
@@ -191,41 +191,42 @@ class Trainer:
             factor = schedule(epoch + step / steps)
             loss = self.loss.scaled(factor)
             guided = loss.attribution != "none"
-            x, label, *masks = self._parts(batch, loss.wants if guided else ())
-            target = label if s.explain == "label" else None
+            apart = guided and (limit is not None or step == 0)
             rows, whole = guided_rows(size, s.guided, *self._place)
-            part = guided and whole < size
-            with self._drawing, self.fabric.autocast():
+            total, parts = torch.zeros((), device=fabric.device), list[Tensor]()
+            for piece in pieces_of(batch, s.accumulate):
+                x, label, *masks = self._parts(piece, loss.wants if guided else ())
+                target = label if s.explain == "label" else None
+                part = guided and whole < size
+                with self._drawing, fabric.autocast():
+                    if part:
+                        made = passes(*modules, x, target, rows)
+                    else:
+                        made = modules[0](x, target)
+                check_labels(piece, made[0].shape[1])
+                # Compiled, all passes back must be of one kind.
+                leaves = cut(made, factor > 0 or self.hardware.compile)
+                logits, relevance = leaves
+                seen = (logits, label, relevance, *masks)
                 if part:
-                    made = passes(*modules, x, target, rows)
+                    told = tell(loss, *seen, whole=whole, size=size, fabric=fabric)
                 else:
-                    made = modules[0](x, target)
-            check_labels(batch, made[0].shape[1])
-            # Compiled, all passes back must be of one kind.
-            leaves = cut(made, factor > 0 or self.hardware.compile)
-            logits, relevance = leaves
-            seen = (logits, label, relevance, *masks)
-            if part:
-                told = tell(loss, *seen, whole=whole, size=size, fabric=self.fabric)
-            else:
-                told = loss.tell(*seen)
-            weight = weigh(batch, told.ce, self.fabric)
-            total = (weight * told.loss).sum() * (self.fabric.world_size / size)
-            norm, shares = backward(
-                total,
-                leaves,
-                made,
-                parameters,
-                self.fabric,
-                limit=widened(limit, size / whole),
-                clip=s.clip,
-                apart=guided and (limit is not None or step == 0),
+                    told = loss.tell(*seen)
+                weight = weigh(piece, told.ce, fabric)
+                value = (weight * told.loss).sum() * (fabric.world_size / size)
+                found = gradients(value, leaves, made, parameters, apart=apart)
+                parts = list(map(torch.add, parts, found)) or found
+                total = total + value.detach()
+                watch.map(relevance)
+                tally.add(loss, told, logits.argmax(1) == label, *masks)
+            limited = widened(limit, size / whole)
+            norm, shares = descend(
+                parts, parameters, fabric, limit=limited, clip=s.clip
             )
             watch.step(total, norm, batch, epoch=epoch, step=step)
             optimizer.step()
-            right = logits.argmax(1) == label
-            tally.add(loss, told, right, norm, shares, *masks)
-        watch.look()
+            tally.step(norm, shares)
+        watch.end()
         return {"epoch": epoch, "strength": factor, **tally.row(self.fabric)}
 
     @torch.no_grad()

@@ -202,7 +202,7 @@ def test_pooled_is_the_published_batch_formula():
 @pytest.mark.parametrize("loss", ALL, ids=name)
 def test_without_a_mask_it_is_cross_entropy_alone(loss):
     net, (x, label, mask, brain) = small_net(), batch()
-    mask[1] = 0
+    mask[1], brain[1] = 0, False  # nothing is marked of it
     value = per_sample(loss, net, (x, label, mask, brain))
     ce = F.cross_entropy(net(x), label, reduction="none")
     assert value.shape == (4,)
@@ -280,3 +280,18 @@ def test_half_precision_logits_are_taken():
     logits = small_net()(x).to(torch.bfloat16)
     value = CrossEntropy()(logits, label, None, mask, brain)
     assert value.dtype == torch.float32
+
+
+def test_graz_plus_guides_into_a_brain_without_a_tumor():
+    """As on heads, where no tumor is marked; by hand, CE minus what lies inside."""
+    torch.manual_seed(0)
+    logits, label = torch.randn(2, 2), torch.tensor([0, 1])
+    relevance = torch.rand(2, 1, 4, 5, 6)
+    brain = torch.rand(2, 4, 5, 6) > 0.5
+    brain[1] = False
+    none = torch.zeros_like(brain)
+    found = GrazPlusLoss(2.0, region="brain")(logits, label, relevance, none, brain)
+    ce = torch.nn.functional.cross_entropy(logits, label, reduction="none")
+    inside = relevance[0, 0][brain[0]].sum()
+    assert torch.allclose(found, torch.stack([ce[0] - 2 * inside, ce[1]]))
+    assert torch.equal(GrazPlusLoss(2.0)(logits, label, relevance, none, brain), ce)

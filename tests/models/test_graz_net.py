@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lrpbook_lib.lrp import Explainer, export_onnx
-from lrpbook_lib.models import GrazNet
+from lrpbook_lib.models import GrazNet, GrazNetUnbiased
 
 from .checks import assert_gradients, assert_lrp, count, general, image
 
@@ -22,6 +22,11 @@ def small():
 def biases(model):
     layers = (m for m in model.modules() if isinstance(m, nn.Conv3d | nn.Linear))
     return [layer.bias for layer in layers]
+
+
+def weights(model):
+    layers = (m for m in model.modules() if isinstance(m, nn.Conv3d | nn.Linear))
+    return [layer.weight for layer in layers]
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,15 @@ def test_layers_in_order_and_biases_of_zero():
 def test_any_size(size):
     model = GrazNet(2, 3, size).eval()
     assert model(torch.rand(2, 2, *size)).shape == (2, 3)
+
+
+def test_without_biases_it_is_the_same_with_all_of_them_zero():
+    model, free = small(), GrazNetUnbiased(size=SIZE)
+    assert all(bias is None for bias in biases(free))
+    for mine, its in zip(free.parameters(), weights(model), strict=True):
+        mine.data.copy_(its)
+    x = torch.rand(2, 1, *SIZE)
+    torch.testing.assert_close(free(x), model(x))
 
 
 def test_a_size_that_is_no_volume():

@@ -12,6 +12,7 @@ SMALL = {
     "GPShuffleUNet": {"width": 4},
     "GPReconResNet": {"width": 4},
     "GrazNet": {"channels": 1, "size": (24, 24, 24), "filters": 2},
+    "GrazNetUnbiased": {"channels": 1, "size": (24, 24, 24), "filters": 2},
     "GliomaCNN": {"size": 32},
     "SliceNet": {"size": (54, 60)},
 }

@@ -2,6 +2,7 @@
 
 import errno
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,8 @@ from lrpbook_lib.training import (
     AverageWeights,
     Callback,
     CheckpointError,
+    DeadNetworkWarning,
+    GroupBalanced,
     Hardware,
     HeatmapSnapshots,
     KeepBest,
@@ -99,17 +102,18 @@ def test_one_step_is_the_step_by_hand():
 
 
 def test_the_limit_holds_relevance_back_and_nothing_else():
-    from lrpbook_lib.training.gradients import backward, cut
+    from lrpbook_lib.training.gradients import cut, descend, gradients
 
     fabric = Trainer(network()).fabric
     weight = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
 
-    def step(**settings):  # gradients (3, 4) and (0, 20): norms 5 and 20
+    def step(apart=True, **settings):  # gradients (3, 4) and (0, 20): norms 5 and 20
         made = [3 * weight[0] + 4 * weight[1], 20 * weight[1]]
         # The map may stand on the logits: what it sends back is its own all the same.
         made[1] = made[1] + 0 * made[0]
         leaves = cut(made)
-        return backward(sum(leaves), leaves, made, [weight], fabric, **settings)
+        parts = gradients(sum(leaves), leaves, made, [weight], apart=apart)
+        return descend(parts, [weight], fabric, **settings)
 
     for limit, factor in ((None, 1.0), (1.0, 0.25), (2.0, 0.5), (9.0, 1.0)):
         norm, (before, after) = step(limit=limit)
@@ -121,6 +125,62 @@ def test_the_limit_holds_relevance_back_and_nothing_else():
     assert shares is None
     assert norm.item() == pytest.approx((9 + 24**2) ** 0.5)
     assert weight.grad.norm().item() == pytest.approx(1)
+
+
+def test_a_dead_network_is_told():
+    data, net = spots(16), network(0)
+    settings = TrainSettings(epochs=1, schedule=Schedule())
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                layer.weight.zero_()
+                layer.bias.fill_(-1)
+    with pytest.warns(DeadNetworkWarning, match="The network is dead"):
+        Trainer(net, LRPLoss(1), settings).fit(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeadNetworkWarning)
+        Trainer(network(0), LRPLoss(1), settings).fit(data)
+
+
+@pytest.mark.parametrize("limit", [None, 0.2])
+def test_pieces_of_a_batch_make_the_step_of_the_whole(limit):
+    """With weights of samples, and a last batch of three of which none is dropped."""
+    data = spots(11, seed=1)
+    weighed = [{**data[i], "weight": 1.0 + 0.1 * i} for i in range(len(data))]
+    steps = []
+    for accumulate in (1, 4, 8):
+        settings = TrainSettings(
+            epochs=1,
+            batch_size=8,
+            optimizer="sgd",
+            lr=0.1,
+            limit=limit,
+            clip=None,
+            schedule=Schedule(),
+            accumulate=accumulate,
+        )
+        torch.manual_seed(0)
+        plain = torch.nn.Sequential(  # nothing in it draws, or looks at the batch
+            torch.nn.Conv2d(data.images.shape[1], 4, 5, stride=4),
+            torch.nn.ReLU(),
+            torch.nn.Flatten(),
+            torch.nn.LazyLinear(2),
+        )
+        plain(torch.from_numpy(data.images[:1]))
+        trainer = Trainer(plain, LRPLoss(2), settings)
+        history = trainer.fit(weighed)
+        weights = [p.detach() for p in trainer.model.parameters()]
+        steps.append((weights, history["train_loss"].item()))
+    (whole, loss), *others = steps
+    for weights, told in others:
+        assert told == pytest.approx(loss, rel=1e-5)
+        torch.testing.assert_close(weights, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_what_looks_at_a_whole_batch_takes_it_in_one_piece():
+    for other in ({"guided": 0.5}, {"groups": GroupBalanced()}):
+        with pytest.raises(ValueError, match="go with accumulate=1"):
+            TrainSettings(accumulate=2, **other)
 
 
 @pytest.mark.parametrize("power", [1, 2, 3])

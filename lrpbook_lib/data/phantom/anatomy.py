@@ -68,6 +68,27 @@ class Pose:
             ventricles=float(np.clip(rng.normal(ventricles, 1.2), -1.5, 5.0)),
         )
 
+    def into_atlas(self, points: np.ndarray) -> np.ndarray:
+        """Atlas coordinates ``(3, ...)`` of points of the head, by its place and size.
+
+        What is smooth about a head, and not linear, comes on top.
+        """
+        middle = CENTER + np.array(self.shift, dtype=np.float32)
+        flat = points.reshape(3, -1) - middle[:, None]
+        return (self._matrix @ flat + CENTER[:, None]).reshape(points.shape)
+
+    def from_atlas(self, points: np.ndarray) -> np.ndarray:
+        """The way back of :meth:`into_atlas`."""
+        middle = CENTER + np.array(self.shift, dtype=np.float32)
+        back = np.linalg.inv(self._matrix.astype("f8")).astype("f4")
+        flat = points.reshape(3, -1) - CENTER[:, None]
+        return (back @ flat + middle[:, None]).reshape(points.shape)
+
+    @property
+    def _matrix(self) -> np.ndarray:
+        turn = Rotation.from_euler("xyz", self.degrees, degrees=True).as_matrix()
+        return (turn / np.array(self.scale)).astype(np.float32)
+
 
 def _nilearn_map(name: str) -> Any:
     # Importing nilearn takes seconds; only its data files are wanted.
@@ -165,18 +186,23 @@ def place_head(
 
     ``(3, X, Y, Z)`` mm, as `points` are, in MNI space.
     """
-    turn = Rotation.from_euler("xyz", pose.degrees, degrees=True).as_matrix()
-    matrix = (turn / np.array(pose.scale)).astype(np.float32)
-    middle = CENTER + np.array(pose.shift, dtype=np.float32)
-    flat = points.reshape(3, -1) - middle[:, None]
-    placed = (matrix @ flat + CENTER[:, None]).reshape(points.shape)
+    placed = pose.into_atlas(points)
     shape = points.shape[1:]
     for axis in range(3):
         placed[axis] += pose.wobble * smooth_field(rng, shape, spacing, 45.0)
     return placed
 
 
-def _sample(maps: "torch.Tensor", where: np.ndarray) -> np.ndarray:
+def sample(
+    maps: "torch.Tensor",
+    where: np.ndarray,
+    beyond: str = "zeros",
+    mode: str = "bilinear",
+) -> np.ndarray:
+    """Maps ``(C, X, Y, Z)`` at fractional voxel positions ``(3, ...)``: ``(C, ...)``.
+
+    `beyond` and `mode` are those of ``torch.nn.functional.grid_sample``.
+    """
     import torch
 
     # grid_sample wants (z, y, x) order and coordinates in [-1, 1].
@@ -184,8 +210,15 @@ def _sample(maps: "torch.Tensor", where: np.ndarray) -> np.ndarray:
     unit = (where * (2 / (sizes - 1)) - 1)[::-1]
     points = torch.from_numpy(np.ascontiguousarray(np.moveaxis(unit, 0, -1)))
     return torch.nn.functional.grid_sample(
-        maps[None], points[None], align_corners=True
+        maps[None], points[None], mode, beyond, align_corners=True
     )[0].numpy()
+
+
+def widened(atlas: Atlas, where: np.ndarray, ventricles: float) -> np.ndarray:
+    """Voxel positions in the atlas of MNI coordinates, with the ventricles widened."""
+    origin = atlas.origin[:, None, None, None]
+    coarse = sample(atlas.push, (where - origin) / 3.0)
+    return (where - ventricles * coarse - origin) / atlas.step
 
 
 def sample_tissue(
@@ -196,11 +229,14 @@ def sample_tissue(
     Gray, white, fluid and brain, ``(X, Y, Z)`` float32 each; the first three sum to
     the last.
     """
-    origin = atlas.origin[:, None, None, None]
-    coarse = _sample(atlas.push, (where - origin) / 3.0)
-    gm, wm, brain = _sample(
-        atlas.maps, (where - ventricles * coarse - origin) / atlas.step
-    )
+    return tissue_at(atlas, widened(atlas, where, ventricles))
+
+
+def tissue_at(
+    atlas: Atlas, at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Likewise, at voxel positions of the atlas."""
+    gm, wm, brain = sample(atlas.maps, at)
     brain = np.clip(brain, 0, 1)
     total = np.maximum(gm + wm, 1e-6)
     tissue = np.minimum(total, brain)

@@ -94,6 +94,21 @@ def acquire(
     ndarray
         ``(4, X, Y, Z)`` int16; zero outside the brain, positive inside.
     """
+    stored = expose(rng, signal, brain, scanner, spacing)
+    return np.where(brain, stored, 0).astype(np.int16)
+
+
+def expose(
+    rng: np.random.Generator,
+    signal: np.ndarray,
+    brain: np.ndarray,
+    scanner: Signature,
+    spacing: float,
+) -> np.ndarray:
+    """As :func:`acquire`, of one sequence or several, with everything around the brain.
+
+    ``(S, X, Y, Z)`` int16, positive everywhere.
+    """
     import torch
     import torchio as tio
 
@@ -119,9 +134,9 @@ def acquire(
 
     data = np.abs(image.numpy()) ** np.float32(scanner.gamma)
     # A patient's own session: the prescan sets another gain each time.
-    gain = np.array(scanner.gain) * np.exp(rng.normal(0, 0.15, 4))
+    gain = (np.array(scanner.gain) * np.exp(rng.normal(0, 0.15, 4)))[: len(data)]
     stored = np.clip(data * gain.astype("f4")[:, None, None, None], 1, 32767)
-    return np.where(brain, stored, 0).astype(np.int16)
+    return stored.astype(np.int16)
 
 
 def _artifacts(rng: np.random.Generator, scanner: Signature) -> list:

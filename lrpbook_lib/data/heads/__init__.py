@@ -1,0 +1,1 @@
+"""The synthetic cohort of whole heads, and what reads people's own."""
