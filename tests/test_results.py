@@ -258,7 +258,7 @@ def test_adding_something_undoes_no_result(copy):
 
 #: What follows a protocol of its own, and not the budget of ten epochs.
 TO_THE_END = {"tuning", "worth", "schedules", "explainers", "fairwashing", "heads"}
-TO_THE_END |= {"five_numbers", "brats_sites", "cheng"}
+TO_THE_END |= {"yardsticks", "five_numbers", "brats_sites", "cheng"}
 
 
 def test_a_change_of_the_analysis_stales_what_uses_it(copy):

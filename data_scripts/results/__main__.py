@@ -15,6 +15,7 @@ NAMES = (
     "table1",
     "tuning",
     "worth",
+    "yardsticks",
     "schedules",
     "explainers",
     "fairwashing",
