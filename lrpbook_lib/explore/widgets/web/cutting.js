@@ -1,6 +1,6 @@
 // SegmentationExplorer: cut a heatmap at a level, and see region and Dice answer.
 
-const FOUND = "#2b83ba";
+const FOUND = PALETTE.against[1];
 
 /** The largest connected part of a region of zeros and ones, neighbors by edges. */
 const largestPart = (region, width) => {
