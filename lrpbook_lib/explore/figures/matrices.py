@@ -54,6 +54,6 @@ def matrix_figure(
         for name, row in zip(rows, values, strict=True)
     )
     titled(fig, title, told + ".", height=height or 26 * len(rows) + 190)
-    fig.update_xaxes(side="top", tickangle=-60, tickfont={"size": 11})
+    fig.update_xaxes(tickangle=-60, tickfont={"size": 11})
     fig.update_yaxes(autorange="reversed", tickfont={"size": 11})
     return fig
