@@ -1,5 +1,6 @@
 """What the scripts of ``data_scripts/`` share: errors in a line, clients, folders."""
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,22 @@ def run(main: Callable[[], None]) -> None:
         text = error.args[0] if isinstance(error, KeyError) else str(error)
         print(f"{Path(sys.argv[0]).name}: {text}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def model_parser(module: str, about: str | None) -> argparse.ArgumentParser:
+    """A parser of ``python -m lrpbook_lib.<module>`` that asks for a trained model."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m lrpbook_lib.{module}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="checkpoint (.safetensors), a run's folder, or the name of a model that "
+        "comes with the book, such as guided",
+    )
+    return parser
 
 
 def downloads() -> Path:

@@ -5,12 +5,11 @@ of patients that the model was not trained on. For teaching and research; not fo
 clinical use.
 """
 
-import argparse
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrpbook_lib.commands import run
+from lrpbook_lib.commands import model_parser, run
 from lrpbook_lib.data import SliceSet
 from lrpbook_lib.training import read_model
 
@@ -19,18 +18,8 @@ from . import audit, middle_slices
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read model and slices, ask, write the page and the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lrpbook_lib.audit",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = model_parser("audit", __doc__)
     add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        help="checkpoint (.safetensors), a run's folder, or the name of a model that "
-        "comes with the book, such as guided",
-    )
     add("--slices", type=Path, required=True, help="folder of a saved slice set")
     add("--twins", type=Path, help="folder of slices of a phantom made with twins")
     add("--out", type=Path, required=True, metavar="PAGE.html", help="the page; the "

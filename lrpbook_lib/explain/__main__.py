@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from lrpbook_lib.commands import run
+from lrpbook_lib.commands import model_parser, run
 from lrpbook_lib.data import Case, find_cases, find_heads, own_case
 from lrpbook_lib.data.cases.case import Problem
 from lrpbook_lib.data.cases.readers import sequence_in
@@ -57,18 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m lrpbook_lib.explain",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = model_parser("explain", __doc__)
     add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        help="checkpoint (.safetensors), a run's folder, or the name of a model that "
-        "comes with the book, such as guided",
-    )
     add(
         "--image",
         required=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,16 @@ def portable_program(explainer: Explainer, x: Tensor) -> bytes:
         shapes,
         [explainer.start, list(x.shape), torch.__version__],
     ]
+    return _kept(
+        about, lambda: exports.onnx_program(explainer, x, weights_as_inputs=True)
+    )
+
+
+def _kept(about: Any, make: Callable[[], bytes]) -> bytes:
+    """A program from the cache folder; made once for what it is about."""
     kept = cache_home() / "programs" / f"{digest(about)}.onnx"
     if not kept.exists():
-        made = exports.onnx_program(explainer, x, weights_as_inputs=True)
+        made = make()
         with whole_or_absent(kept) as beside:
             beside.write_bytes(made)
     return kept.read_bytes()
@@ -130,9 +137,4 @@ def portable_maps(network: nn.Module, x: Tensor) -> bytes:
     flat, shapes = weights(network)
     held = [hashlib.sha256(flat.tobytes()).hexdigest(), shapes]
     about = [repr(network), held, list(x.shape), torch.__version__]
-    kept = cache_home() / "programs" / f"{digest(about)}.onnx"
-    if not kept.exists():
-        made = exports.written(_Maps(network), (x,), ["x"])
-        with whole_or_absent(kept) as beside:
-            beside.write_bytes(made)
-    return kept.read_bytes()
+    return _kept(about, lambda: exports.written(_Maps(network), (x,), ["x"]))

@@ -12,7 +12,7 @@ from lrpbook_lib.data import SliceSet
 from lrpbook_lib.explore import HeatmapExplorer
 from lrpbook_lib.explore.portable import portable_program, weights
 from lrpbook_lib.explore.runtime import MissingError, packed_runtime
-from lrpbook_lib.explore.widgets import explorer as module
+from lrpbook_lib.explore.widgets import page as shared
 from lrpbook_lib.guidance import tumor_lrp_score
 from lrpbook_lib.lrp import Composite, Epsilon, Explainer, Gamma
 
@@ -480,7 +480,7 @@ def test_without_a_runtime_stored_heatmaps_are_shown_and_said(
         def missing():
             raise MissingError("no network")
 
-        monkeypatch.setattr(module, "packed_runtime", missing)
+        monkeypatch.setattr(shared, "packed_runtime", missing)
         path = explorer.export(tmp_path / "stored.html")
     page, said = open_alone(
         path, script="delete globalThis.WebAssembly" if lack != "runtime" else ""

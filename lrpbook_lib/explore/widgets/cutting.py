@@ -20,9 +20,8 @@ from lrpbook_lib.explore.figures.panels import Panel, panels
 from lrpbook_lib.explore.levels import gray_levels, quantized
 from lrpbook_lib.explore.palette import OUTLINE
 from lrpbook_lib.explore.portable import portable_maps
-from lrpbook_lib.explore.runtime import MissingError, packed_runtime
 from lrpbook_lib.explore.widgets.given import arrays, slice_words
-from lrpbook_lib.explore.widgets.page import PageWidget, pack
+from lrpbook_lib.explore.widgets.page import ComputingWidget, pack
 from lrpbook_lib.explore.widgets.web import constant, script, style
 from lrpbook_lib.lrp.errors import ExportError
 
@@ -33,7 +32,7 @@ NOTE = (
 )
 
 
-class SegmentationExplorer(PageWidget):
+class SegmentationExplorer(ComputingWidget):
     """Cut a heatmap with a slider, and see the region and its Dice answer.
 
     All of it works on a page without a kernel. With a network that has maps of its own
@@ -68,7 +67,6 @@ class SegmentationExplorer(PageWidget):
 
     _esm = constant("WORKER", "worker.js") + script("engine", "measure", "cutting")
     _css = style("cutting")
-    assets = traitlets.Dict().tag(sync=True)
     pixels = traitlets.Bytes().tag(sync=True)
     gray = traitlets.Bytes().tag(sync=True)
     heat = traitlets.Bytes().tag(sync=True)
@@ -163,19 +161,6 @@ class SegmentationExplorer(PageWidget):
             title = f"{name}: Dice {fit:.2f}"
             row.append(Panel(self._gray[n], levels / 255, edges, title, (0, 255), 1))
         return panels([row], width=2.6)
-
-    def alone(self) -> str:
-        """The widget as HTML that stands alone; it brings the runtime along."""
-        carried = self.assets
-        try:
-            if carried:
-                self.set_trait("assets", {**carried, **packed_runtime()})
-        except MissingError:
-            pass  # the page will say that it cannot run the network
-        try:
-            return super().alone()
-        finally:
-            self.set_trait("assets", carried)
 
     def _heard(
         self, _: Any, message: Mapping[str, Any], buffers: Sequence[Any]

@@ -19,7 +19,6 @@ from lrpbook_lib.explore.figures.panels import Panel, panels
 from lrpbook_lib.explore.levels import levels, of_levels, quantized
 from lrpbook_lib.explore.palette import OUTLINE, regions
 from lrpbook_lib.explore.portable import portable
-from lrpbook_lib.explore.runtime import MissingError, packed_runtime
 from lrpbook_lib.explore.widgets.answers import (
     explain_batch,
     live_knobs,
@@ -28,7 +27,7 @@ from lrpbook_lib.explore.widgets.answers import (
     relevance_program,
 )
 from lrpbook_lib.explore.widgets.given import slice_set, slice_words
-from lrpbook_lib.explore.widgets.page import PageWidget, pack
+from lrpbook_lib.explore.widgets.page import ComputingWidget, pack
 from lrpbook_lib.explore.widgets.web import constant, script, style
 from lrpbook_lib.lrp import Composite
 
@@ -39,7 +38,7 @@ NOTE = (
 )
 
 
-class HeatmapExplorer(PageWidget):
+class HeatmapExplorer(ComputingWidget):
     """Change image, model or rule; see logits, heatmap and score answer.
 
     In Jupyter and Colab Python computes. On a page without a kernel the LRP program
@@ -88,7 +87,6 @@ class HeatmapExplorer(PageWidget):
         "engine", "measure", "edit", "panel", "explorer", "layout"
     )
     _css = style("explorer")
-    assets = traitlets.Dict().tag(sync=True)
     pixels = traitlets.Bytes().tag(sync=True)
     labels = traitlets.Bytes().tag(sync=True)
     brain = traitlets.Bytes().tag(sync=True)
@@ -243,19 +241,6 @@ class HeatmapExplorer(PageWidget):
             heat = of_levels(maps[n, said[n]])
             row.append(Panel(image, heat, edge, model["name"], limit=1))
         return panels([row], width=2.6)
-
-    def alone(self) -> str:
-        """The explorer as HTML that stands alone; it brings the runtime along."""
-        carried = self.assets
-        try:
-            if carried:
-                self.set_trait("assets", {**carried, **packed_runtime()})
-        except MissingError:
-            pass  # the page will say that it shows stored heatmaps
-        try:
-            return super().alone()
-        finally:
-            self.set_trait("assets", carried)
 
     # -- kernel side -----------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import traitlets
 from matplotlib.figure import Figure
 
 from lrpbook_lib.explore.figures.alt import png
+from lrpbook_lib.explore.runtime import MissingError, packed_runtime
 from lrpbook_lib.explore.widgets.web import read
 from lrpbook_lib.files import whole_or_absent
 
@@ -99,3 +100,22 @@ def pack(array: np.ndarray) -> bytes:
 
 def _bytes(value: bytes) -> dict[str, str]:
     return {"$bytes": base64.b64encode(value).decode()}
+
+
+class ComputingWidget(PageWidget):
+    """A widget whose page computes, by weights and programs that it carries."""
+
+    assets = traitlets.Dict().tag(sync=True)
+
+    def alone(self) -> str:
+        """The widget as HTML that stands alone; it brings the runtime along."""
+        carried = self.assets
+        try:
+            if carried:
+                self.set_trait("assets", {**carried, **packed_runtime()})
+        except MissingError:
+            pass  # the page will say what it cannot do
+        try:
+            return super().alone()
+        finally:
+            self.set_trait("assets", carried)
